@@ -1,0 +1,79 @@
+//! What a person sees first and last: the table of routes, and the summary.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::say;
+use crate::config::Drain;
+use crate::daemon::{Handle, OpenRoute};
+use crate::fault::Fault;
+use crate::observe::text::{count, size, span};
+use crate::observe::{Direction, LogConfig, log};
+use crate::spec::text::shown;
+
+/// Shows what is open. In JSON the events have told it; the seed is told whatever the log level.
+pub(super) fn show(daemon: &Handle, source: &str, log_config: &LogConfig, drain: Drain) {
+    if log::is_text(log_config.format) {
+        say(&table(daemon, source, drain));
+    } else if !tracing::enabled!(target: "config", tracing::Level::INFO) {
+        say(&format!(
+            "{{\"event\":\"config.applied\",\"level\":\"info\",\"generation\":1,\"seed\":{}}}",
+            daemon.seed()
+        ));
+    }
+}
+
+fn table(daemon: &Handle, source: &str, drain: Drain) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("chaos-proxy {version}   seed {}   config {}\n\n", daemon.seed(), shown(source));
+    let mut rows = vec![["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"].map(str::to_owned)];
+    rows.extend(daemon.routes().iter().map(row));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    for [route, listen, upstream, faults] in &rows {
+        let [a, b, c] = widths;
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {route:a$}   {listen:b$}   {upstream:c$}   {faults}");
+    }
+    let _ = write!(text, "\n  Ctrl-C drains ({}), again to stop now.\n", span(drain.timeout));
+    text
+}
+
+fn row(open: &OpenRoute) -> [String; 4] {
+    let config = &open.route.config;
+    let listen = open.address.map_or_else(|| "closed".to_owned(), |address| address.to_string());
+    let faults: Vec<String> = config.faults.iter().map(Fault::brief).collect();
+    let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
+    [shown(&config.name).into_owned(), listen, shown(open.route.upstream_text()).into_owned(), faults]
+}
+
+/// Says what happened, at the end.
+pub(super) fn summary(daemon: &Handle, log_config: &LogConfig, served: Duration) {
+    if !log::is_text(log_config.format) {
+        daemon.tell_stats();
+        return;
+    }
+    let mut opened = 0;
+    let (mut up, mut down) = (0, 0);
+    let mut fired: BTreeMap<String, u64> = BTreeMap::new();
+    for OpenRoute { route, .. } in daemon.routes() {
+        opened += route.stats.opened();
+        up += route.stats.sent(Direction::Upstream);
+        down += route.stats.sent(Direction::Downstream);
+        for (name, n) in route.fired() {
+            *fired.entry(shown(&name).into_owned()).or_default() += n;
+        }
+    }
+    let fired: Vec<String> =
+        fired.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
+    let fired = if fired.is_empty() { "none".to_owned() } else { fired.join(", ") };
+    say(&format!(
+        "served {}, {} up, {} down in {}   faults fired: {fired}   seed {}",
+        count(opened, "connection"),
+        size(up),
+        size(down),
+        span(served),
+        daemon.seed()
+    ));
+}

@@ -1,0 +1,73 @@
+//! The daemon itself: `chaos-proxy --config routes.yaml`.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::time::Instant;
+
+use super::flags::ServeFlags;
+use super::signals::Signals;
+use super::{Exit, banner, environment, say};
+use crate::config::{self, Config};
+use crate::daemon::Daemon;
+use crate::observe::{Writer, log};
+
+/// What is left of a runtime when the program ends is given this long.
+const RUNTIME_ENDS: Duration = Duration::from_millis(100);
+
+/// Serves the configuration the flags name.
+pub(super) fn run(flags: &ServeFlags) -> anyhow::Result<Exit> {
+    let Some(path) = &flags.config else {
+        say("no configuration: give one with --config FILE, or try `chaos-proxy demo`");
+        return Ok(Exit::Wrong);
+    };
+    match config::read(path, &environment).and_then(|typed| typed.over(&flags.overrides()).mean()) {
+        Ok(config) => serve(config, &path.display().to_string()),
+        Err(refused) => {
+            say(&refused.to_string());
+            Ok(Exit::Wrong)
+        }
+    }
+}
+
+/// Serves until a signal says stop.
+pub(super) fn serve(config: Config, source: &str) -> anyhow::Result<Exit> {
+    log::start(&config.log.level, config.log.format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("chaos-proxy")
+        .build()
+        .context("cannot start the runtime")?;
+    let exit = runtime.block_on(serve_until_stopped(config, source));
+    runtime.shutdown_timeout(RUNTIME_ENDS);
+    exit
+}
+
+async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let log_config = config.log.clone();
+    let drain = config.drain;
+    let mut signals = Signals::hear().context("cannot listen for signals")?;
+    let daemon = match Daemon::start(config).await {
+        Ok(daemon) => daemon,
+        Err(failure) => {
+            say(&format!("{failure}"));
+            say("nothing is listening");
+            return Ok(Exit::NotStarted);
+        }
+    };
+    banner::show(&daemon, source, &log_config, drain);
+    let hung_up = || say("SIGHUP: reloading is not supported yet; the configuration stays as it is");
+    let first = signals.stop(hung_up).await;
+    tokio::select! {
+        drained = daemon.drain_on_signal() => {
+            banner::summary(&daemon, &log_config, started.elapsed());
+            let _ = first;
+            Ok(if drained.cut > 0 { Exit::Cut } else { Exit::Done })
+        }
+        second = signals.stop(hung_up) => {
+            Writer::stderr().flush();
+            Ok(Exit::Signal(second.number()))
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! From what was typed to what is meant: defaults given, shorthands expanded, required keys demanded.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::crosscheck::crosscheck;
+use super::document::{Document, Typed};
+use super::tree::{Kind, Spot};
+use super::{Admin, Config, Drain};
+use crate::fault::distribution::Distribution;
+use crate::fault::{Delay, Drop, Effect, Fault, Hang, Trigger};
+use crate::observe::LogSpec;
+use crate::route::{Bind, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
+use crate::spec::report::Report;
+use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
+
+/// What a document means, or everything that is wrong with it.
+pub(super) fn config(mut typed: Typed) -> Result<Config, Report> {
+    let document = typed.document.clone();
+    check_document(&document, &mut typed);
+    let bind = document.bind.get().copied().unwrap_or(Bind::Ip(Ipv4Addr::LOCALHOST.into()));
+    let routes = document.routes.get().map(Vec::as_slice).unwrap_or_default();
+    let mut meant = Vec::with_capacity(routes.len());
+    for route in routes {
+        if let Field::Good { node, value } = route {
+            meant.extend(route_config(value, *node, bind, &mut typed));
+        }
+    }
+    crosscheck(&document, bind, &mut typed);
+    if !typed.problems.is_empty() {
+        return Err(typed.into_report());
+    }
+    let default = Drain::default();
+    Ok(Config {
+        seed: document.seed.get().copied(),
+        bind,
+        admin: document.admin.get().map_or(Admin::Default, |admin| admin.meant()),
+        log: document.log.get().map(LogSpec::meant).unwrap_or_default(),
+        drain: Drain {
+            timeout: document.drain_timeout.get().map_or(default.timeout, |period| period.get()),
+            pre_delay: document.pre_drain_delay.get().map_or(default.pre_delay, |period| period.get()),
+            idle: document.drain_idle.get().map_or(default.idle, |limit| limit.get()),
+        },
+        stats_interval: document.stats_interval.get().map(|period| period.get()),
+        routes: meant,
+    })
+}
+
+fn check_document(document: &Document, typed: &mut Typed) {
+    let root = typed.tree.root();
+    match &document.routes {
+        Field::Absent => {
+            let problem = match typed.tree.kind(root) {
+                Kind::Broken => return,
+                Kind::Null => Diagnostic::new("the document is empty"),
+                _ => Diagnostic::new("`routes` is missing")
+                    .at(Some(typed.tree.place(Spot::Value(root))))
+                    .label("needs `routes` beside this"),
+            };
+            typed.note(
+                problem.help("list at least one route: routes: [{localPort: 15432, upstream: \"db:5432\"}]"),
+            );
+        }
+        Field::Good { node, value } if value.is_empty() => {
+            let place = place(typed, *node);
+            typed.note(
+                Diagnostic::new("there is no route")
+                    .at(place)
+                    .label("list at least one route")
+                    .help("a route is {localPort: 15432, upstream: \"db:5432\"}"),
+            );
+        }
+        Field::Good { .. } | Field::Bad => {}
+    }
+    if document.stats_interval.get().is_some_and(|interval| interval.get().is_zero()) {
+        let place = place(typed, document.stats_interval.node());
+        let label = "take the line away for no statistics";
+        typed.note(Diagnostic::new("statsInterval must be more than zero").at(place).label(label));
+    }
+}
+
+/// What a route means. None: something that must be there is missing or bad, and noted.
+fn route_config(
+    spec: &RouteSpec,
+    node: Option<NodeId>,
+    bind: Bind,
+    typed: &mut Typed,
+) -> Option<RouteConfig> {
+    for (key, absent) in [("localPort", spec.local_port.is_absent()), ("upstream", spec.upstream.is_absent())]
+    {
+        if absent {
+            let place = place(typed, node);
+            let label = format!("this route needs `{key}`");
+            typed.note(Diagnostic::new(format!("`{key}` is missing")).at(place).label(label));
+        }
+    }
+    if spec.local_port.get() == Some(&LocalPort::Auto) && spec.name.is_absent() {
+        let place = place(typed, spec.local_port.node());
+        let problem = Diagnostic::new("a route with `localPort: auto` needs a name").at(place);
+        typed.note(problem.label("give the route a `name`").help("the name is how to find the port"));
+    }
+    if let Some(timeouts) = spec.timeouts.get() {
+        for (word, node) in timeouts.zeros() {
+            let place = place(typed, node);
+            typed.note(
+                Diagnostic::new(format!("timeouts.{word} must be more than zero"))
+                    .at(place)
+                    .label("no connection would live")
+                    .help("take the line away for the default"),
+            );
+        }
+    }
+    let faults = faults(spec, typed);
+    let local_port = *spec.local_port.get()?;
+    Some(RouteConfig {
+        name: route_name(spec)?,
+        local_port,
+        bind: spec.bind.get().copied().unwrap_or(bind),
+        enabled: spec.enabled.get().copied().unwrap_or(true),
+        upstream: spec.upstream.get()?.clone(),
+        faults,
+        timeouts: spec.timeouts.get().map_or_else(Timeouts::default, TimeoutsSpec::meant),
+    })
+}
+
+/// A route's name, given or made from its port.
+pub(super) fn route_name(spec: &RouteSpec) -> Option<Arc<str>> {
+    match (&spec.name, spec.local_port.get()) {
+        (Field::Good { value, .. }, _) => Some(value.shared()),
+        (Field::Absent, Some(LocalPort::Fixed(port))) => Some(format!("port-{port}").into()),
+        _ => None,
+    }
+}
+
+/// The faults of a route: the shorthands first, then the list. Each name may be taken once.
+fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
+    let mut faults = shorthands(spec);
+    let mut taken: Vec<(Arc<str>, Option<NodeId>)> =
+        faults.iter().map(|(fault, node)| (Arc::clone(&fault.name), *node)).collect();
+    for item in spec.faults.get().map(Vec::as_slice).unwrap_or_default() {
+        let Field::Good { node, value } = item else { continue };
+        let (name, given) = match &value.name {
+            Some(name) => (name.shared(), true),
+            None => (Arc::from(value.effect.word()), false),
+        };
+        match taken.iter().find(|(other, _)| *other == name) {
+            Some((_, before)) => {
+                let (here, before) = (place(typed, *node), place(typed, *before));
+                let label = if given { "choose another name" } else { "give this one a `name`" };
+                typed.note(
+                    Diagnostic::new(format!("two faults of this route are called `{name}`"))
+                        .at(here)
+                        .label(label)
+                        .note("the first one is", before),
+                );
+            }
+            None => taken.push((Arc::clone(&name), *node)),
+        }
+        let fault = Fault { name, trigger: value.trigger.clone(), effect: value.effect.clone() };
+        faults.push((fault, *node));
+    }
+    faults.into_iter().map(|(fault, _)| fault).collect()
+}
+
+/// `dropRate`, `timeoutMs`, and `latencyMs` with `jitterMs`, each with the place it came from; zero is off.
+fn shorthands(spec: &RouteSpec) -> Vec<(Fault, Option<NodeId>)> {
+    let mut faults = Vec::new();
+    let mut add = |effect: Effect, trigger: Trigger, node: Option<NodeId>| {
+        faults.push((Fault { name: effect.word().into(), trigger, effect }, node));
+    };
+    if let Some(&probability) = spec.drop_rate.get().filter(|rate| rate.get() > 0.0) {
+        let trigger = Trigger { probability, ..Trigger::default() };
+        add(Effect::Drop(Drop::default()), trigger, spec.drop_rate.node());
+    }
+    if let Some(time) = spec.timeout_ms.get().filter(|time| !time.is_zero()) {
+        let hang = Hang { close_after: Some(time.period()) };
+        add(Effect::Hang(hang), Trigger::default(), spec.timeout_ms.node());
+    }
+    let period =
+        |field: &Field<crate::spec::Millis>| field.get().map_or(Period::default(), |time| time.period());
+    let (delay, jitter) = (period(&spec.latency_ms), period(&spec.jitter_ms));
+    if delay > Period::default() || jitter > Period::default() {
+        let node = if delay > Period::default() { spec.latency_ms.node() } else { spec.jitter_ms.node() };
+        add(
+            Effect::Delay(Delay { delay, jitter, distribution: Distribution::default() }),
+            Trigger::default(),
+            node,
+        );
+    }
+    faults
+}
+
+/// The place of a node, if it came from the text.
+pub(super) fn place(typed: &Typed, node: Option<NodeId>) -> Option<Place> {
+    node.map(|node| typed.tree.place(Spot::Value(node)))
+}

@@ -1,0 +1,136 @@
+//! The configuration: located tree → [`Document`] (as typed) → [`Config`] (as meant).
+//!
+//! This module composes what the other modules specify of themselves (a route, a fault, a log) into one document, and
+//! holds the parts against each other. It reads no name service and binds nothing: whether a host exists or a port is
+//! free is for others to find out.
+
+mod admin;
+mod bytes;
+mod crosscheck;
+mod de;
+mod de_error;
+mod document;
+mod file;
+mod json;
+mod meaning;
+mod overrides;
+mod refused;
+mod scalar;
+mod substitute;
+mod tree;
+mod unknown_key;
+mod yaml;
+mod yaml_errors;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+pub use admin::{AdminFull, AdminSpec, Listen};
+pub use document::{Document, Typed};
+pub use overrides::Overrides;
+pub use refused::{Problem, Refused};
+pub use substitute::Env;
+
+use crate::observe::LogConfig;
+use crate::route::{Bind, RouteConfig};
+
+/// A whole configuration as it is meant: complete, valid, and free of places.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Left out: drawn at start.
+    pub seed: Option<u64>,
+    /// The default address of every route.
+    pub bind: Bind,
+    /// Where the control API listens.
+    pub admin: Admin,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// How the daemon stops.
+    pub drain: Drain,
+    /// A statistics line per route this often; left out: none.
+    pub stats_interval: Option<Duration>,
+    /// In the order of the file.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// Where the control API listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nowhere.
+    Off,
+    /// The address nobody asked for by name: 127.0.0.1:8474.
+    Default,
+    /// The address asked for, with the file that holds its token and the names it answers to.
+    On {
+        /// The address.
+        listen: SocketAddr,
+        /// The file with the token.
+        token_file: Option<std::path::PathBuf>,
+        /// Further names allowed in `Host`.
+        allowed_hosts: Vec<String>,
+    },
+}
+
+/// How the daemon stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// What is left after this time is reset.
+    pub timeout: Duration,
+    /// Keep accepting this long after the signal.
+    pub pre_delay: Duration,
+    /// While draining, a connection silent this long which holds no byte is closed as finished.
+    pub idle: Option<Duration>,
+}
+
+impl Default for Drain {
+    fn default() -> Drain {
+        Drain { timeout: Duration::from_secs(25), pre_delay: Duration::ZERO, idle: None }
+    }
+}
+
+impl Default for Config {
+    /// Every default, and no route.
+    fn default() -> Config {
+        Config {
+            seed: None,
+            bind: Bind::Ip(std::net::Ipv4Addr::LOCALHOST.into()),
+            admin: Admin::Default,
+            log: LogConfig::default(),
+            drain: Drain::default(),
+            stats_interval: None,
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// Reads a file, once, at most 1 MiB of it, and never waiting for it.
+pub fn read(path: &Path, env: Env<'_>) -> Result<Typed, Refused> {
+    let name = path.display().to_string();
+    let bytes = file::read(path).map_err(|problem| Refused::unread(&name, problem))?;
+    Document::read(&bytes, &name, env).map_err(Refused::from)
+}
+
+/// Reads and checks a file.
+pub fn load(path: &Path, env: Env<'_>) -> Result<Config, Refused> {
+    read(path, env)?.mean()
+}
+
+/// Checks a document that is called `name` in messages.
+pub fn parse(text: &[u8], name: &str, env: Env<'_>) -> Result<Config, Refused> {
+    Document::read(text, name, env).map_err(Refused::from)?.mean()
+}
+
+impl Typed {
+    /// What it means, or everything that is wrong with it.
+    pub fn mean(self) -> Result<Config, Refused> {
+        meaning::config(self).map_err(|report| Refused::from(Box::new(report)))
+    }
+}
+
+impl Config {
+    /// The configuration that a text of this program's own says; nothing is substituted in it.
+    pub fn from_text(text: &str) -> Result<Config, Refused> {
+        parse(text.as_bytes(), "text", &|_| None)
+    }
+}

@@ -1,0 +1,70 @@
+//! What flags and environment variables say over the file.
+
+use super::document::Typed;
+use crate::observe::{Filter, Format, LogSpec};
+use crate::route::Bind;
+use crate::spec::{Field, Period};
+
+/// What flags and environment variables say; what is left out stays as the file has it.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// In place of `bind`.
+    pub bind: Option<Bind>,
+    /// In place of `seed`.
+    pub seed: Option<u64>,
+    /// In place of `log.level`.
+    pub log_level: Option<Filter>,
+    /// In place of `log.format`.
+    pub log_format: Option<Format>,
+    /// In place of `drainTimeout`.
+    pub drain_timeout: Option<Period>,
+}
+
+impl Typed {
+    /// The document with these in place of what it says.
+    #[must_use]
+    pub fn over(mut self, overrides: &Overrides) -> Typed {
+        let document = &mut self.document;
+        put(&mut document.bind, overrides.bind);
+        put(&mut document.seed, overrides.seed);
+        put(&mut document.drain_timeout, overrides.drain_timeout);
+        if overrides.log_level.is_some() || overrides.log_format.is_some() {
+            let mut log = document.log.get().cloned().unwrap_or_else(LogSpec::default);
+            put(&mut log.level, overrides.log_level.clone());
+            put(&mut log.format, overrides.log_format);
+            document.log = Field::from(log);
+        }
+        self
+    }
+}
+
+fn put<T>(field: &mut Field<T>, value: Option<T>) {
+    if let Some(value) = value {
+        *field = Field::from(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Document;
+
+    #[test]
+    fn flags_beat_the_file_and_leave_the_rest() {
+        let text = "{seed: 1, log: {level: warn, format: text}, routes: [{localPort: 1, upstream: 'a:1'}]}";
+        let typed = Document::read(format!("# yaml\n{text}").as_bytes(), "text", &|_| None).unwrap();
+        let overrides = Overrides {
+            bind: Some(Bind::Any),
+            seed: Some(7),
+            log_level: Some(Filter("debug".to_owned())),
+            drain_timeout: Some(Period::new(Duration::from_secs(1))),
+            ..Overrides::default()
+        };
+        let config = typed.over(&overrides).mean().unwrap();
+        assert_eq!((config.seed, config.bind, config.routes[0].bind), (Some(7), Bind::Any, Bind::Any));
+        assert_eq!((config.log.level.0.as_str(), config.log.format), ("debug", Format::Text));
+        assert_eq!(config.drain.timeout, Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,25 @@
+//! The daemon: all routes together, from the first bind to the last connection.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use chaos_proxy::config::Config;
+//! use chaos_proxy::daemon::Daemon;
+//!
+//! let config = Config::from_text("routes: [{name: web, localPort: auto, upstream: 'builtin:http', latencyMs: 200}]")?;
+//! let daemon = Daemon::start(config).await?;
+//! let address = daemon.addr("web").expect("the route is open");
+//! // … speak to `address` …
+//! daemon.drain().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod handle;
+mod start;
+
+pub use handle::{Drained, Handle, OpenRoute};
+pub use start::{BindFailure, StartError};
+
+/// The way in: [`Daemon::start`].
+#[derive(Debug)]
+pub struct Daemon;

@@ -1,0 +1,20 @@
+//! Telling: events, counters, the log.
+//!
+//! A fact is written once, as an [`Event`]; what hears of it is decided here and nowhere else.
+
+mod clock;
+mod emitter;
+mod event;
+pub mod log;
+mod log_config;
+mod stats;
+pub mod text;
+mod words;
+mod writer;
+
+pub use emitter::Emitter;
+pub use event::{By, Bytes, ConnectionRef, Event, Fact, Firing, Level};
+pub use log_config::{Filter, FilterError, Format, LogConfig, LogSpec};
+pub use stats::{FaultStats, Meter, RouteStats};
+pub use words::{Direction, Ending, Side};
+pub use writer::Writer;

@@ -1,0 +1,106 @@
+//! A TCP stream as a [`Transport`].
+
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::Transport;
+
+impl Transport for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
+
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        once(self, Interest::READABLE, buf.len(), || Ok(rustix::net::recv(self, &mut *buf, no_flags())?.1))
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        once(self, Interest::WRITABLE, bytes.len(), || Ok(rustix::net::send(self, bytes, no_signal())?))
+    }
+
+    fn shut_write(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
+    }
+
+    fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // With this mark the kernel calls the socket writable only when it has nothing left that was never sent.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if SockRef::from(self).set_tcp_notsent_lowat(1).is_err() {
+            return Poll::Ready(());
+        }
+        loop {
+            // What the runtime remembers of readiness is older than the mark: ask the kernel, and make the runtime
+            // forget when the answer is no.
+            match self.try_io(Interest::WRITABLE, || writable_now(self)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return Poll::Ready(()),
+            }
+            if ready!(self.poll_write_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    async fn reset_seen(&self) {
+        // An error here means that the runtime is going away, and then nobody is waiting any more.
+        let _ = self.ready(Interest::ERROR).await;
+    }
+
+    fn abort(self) {
+        // Where it cannot be set the socket is gone already.
+        let _ = SockRef::from(&self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// Does one read or write; when it moved less than it could have, the runtime is told at once that nothing more will go,
+/// which saves a call that would only say so.
+///
+/// This must happen inside the closure: readiness that arrives after it is then not forgotten.
+fn once(
+    stream: &TcpStream,
+    interest: Interest,
+    wanted: usize,
+    call: impl FnOnce() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut moved = 0;
+    let outcome = stream.try_io(interest, || {
+        moved = call()?;
+        if moved > 0 && moved < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match outcome {
+        Err(e) if moved == 0 => Err(e),
+        _ => Ok(moved),
+    }
+}
+
+fn writable_now(stream: &TcpStream) -> io::Result<()> {
+    let mut fds = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    match rustix::event::poll(&mut fds, Some(&now)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+        // Writable, or an error that makes waiting pointless.
+        _ => Ok(()),
+    }
+}
+
+fn no_flags() -> rustix::net::RecvFlags {
+    rustix::net::RecvFlags::empty()
+}
+
+fn no_signal() -> rustix::net::SendFlags {
+    #[cfg(any(target_os = "macos", target_os = "ios"))]
+    return rustix::net::SendFlags::empty();
+    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
+    rustix::net::SendFlags::NOSIGNAL
+}

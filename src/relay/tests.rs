@@ -1,0 +1,269 @@
+//! The relay in memory, under a paused clock: times are exact.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::fake::{Peer, fake};
+use super::{Limits, Outcome, Stop, relay};
+use crate::observe::{Direction, Ending, Meter, Side};
+
+const SECOND: Duration = Duration::from_secs(1);
+const QUIET: Limits =
+    Limits { half_close: Duration::from_secs(30), idle: None, until: None, drain_idle: None };
+
+struct Rig {
+    client: Peer,
+    server: Peer,
+    stop: Stop,
+    meter: Arc<Meter>,
+    task: JoinHandle<Outcome>,
+    started: Instant,
+}
+
+impl Rig {
+    fn new(room: usize, limits: Limits) -> Self {
+        let (client, client_peer) = fake(room);
+        let (server, server_peer) = fake(room);
+        let stop = Stop::default();
+        let meter = Arc::new(Meter::new(Arc::default()));
+        let (their_stop, their_meter) = (stop.clone(), meter.clone());
+        let task =
+            tokio::spawn(async move { relay(client, server, &limits, &their_stop, &their_meter).await });
+        Rig { client: client_peer, server: server_peer, stop, meter, task, started: Instant::now() }
+    }
+
+    /// The relay's end, the time it took, and that both sides were let go.
+    async fn ended(self) -> (Ending, Side, Duration) {
+        let outcome =
+            tokio::time::timeout(1_000_000 * SECOND, self.task).await.expect("it never ended").unwrap();
+        assert!(self.client.gone() && self.server.gone());
+        (outcome.ending, outcome.side, self.started.elapsed())
+    }
+}
+
+/// Lets the relay do all it can without time passing.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_and_both_half_closes_pass() {
+    let rig = Rig::new(1 << 20, QUIET);
+    rig.client.send(b"request");
+    rig.client.finish();
+    settle().await;
+    rig.server.read(100);
+    assert_eq!((rig.server.arrived(), rig.server.saw_fin()), (b"request".to_vec(), true));
+    assert!(!rig.client.saw_fin(), "one side's end is not the other's");
+    rig.server.send(b"answer");
+    rig.server.finish();
+    settle().await;
+    rig.client.read(100);
+    assert_eq!((rig.client.arrived(), rig.client.saw_fin()), (b"answer".to_vec(), true));
+    assert_eq!((rig.meter.sent(Direction::Upstream), rig.meter.sent(Direction::Downstream)), (7, 6));
+    let (client, server) = (rig.client.clone(), rig.server.clone());
+    assert_eq!(rig.ended().await, (Ending::PeerFin, Side::Client, Duration::ZERO));
+    assert!(!client.saw_reset() && !server.saw_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_follows_after_the_last_byte_also_to_a_slow_reader() {
+    let rig = Rig::new(10, QUIET);
+    rig.server.send(&[7; 100]);
+    rig.server.reset();
+    while rig.client.arrived().len() < 100 {
+        settle().await;
+        assert!(!rig.client.saw_reset(), "the reset overtook {} bytes", 100 - rig.client.arrived().len());
+        rig.client.read(6);
+        sleep(SECOND).await;
+    }
+    let client = rig.client.clone();
+    assert_eq!(rig.ended().await.0, Ending::PeerReset);
+    assert_eq!(client.arrived().len(), 100);
+    assert!(client.saw_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_sink_had_sent_before_still_arrives() {
+    let rig = Rig::new(1 << 20, QUIET);
+    settle().await;
+    // The server answers and resets; the relay meets the reset by writing, which must not cost the answer.
+    rig.server.send(b"413 too large");
+    rig.server.reset();
+    rig.client.send(b"more of the request");
+    settle().await;
+    rig.client.read(100);
+    let client = rig.client.clone();
+    assert_eq!(rig.ended().await.0, Ending::PeerReset);
+    assert_eq!(client.arrived(), b"413 too large");
+    assert!(client.saw_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_after_fin_is_seen_although_nobody_reads() {
+    let rig = Rig::new(1 << 20, QUIET);
+    rig.client.send(b"x");
+    rig.client.finish();
+    settle().await;
+    rig.server.read(1);
+    sleep(SECOND).await;
+    rig.client.reset();
+    let server = rig.server.clone();
+    assert_eq!(rig.ended().await, (Ending::PeerReset, Side::Client, SECOND));
+    assert!(server.saw_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_closed_without_progress_ends_at_its_limit_and_progress_starts_it_anew() {
+    let rig = Rig::new(1 << 20, Limits { half_close: 5 * SECOND, ..QUIET });
+    sleep(100 * SECOND).await;
+    rig.client.finish();
+    for _ in 0..3 {
+        sleep(4 * SECOND).await;
+        rig.server.send(b".");
+    }
+    // 112 s: the last byte; 5 s of silence, and a second in which the server could have said goodbye.
+    assert_eq!(rig.ended().await, (Ending::HalfClose, Side::None, 118 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_and_lifetime_end_exactly_on_time() {
+    let rig = Rig::new(1 << 20, Limits { idle: Some(10 * SECOND), ..QUIET });
+    for _ in 0..5 {
+        sleep(9 * SECOND).await;
+        rig.client.send(b".");
+    }
+    assert_eq!(rig.ended().await, (Ending::Idle, Side::None, (45 + 10 + 1) * SECOND));
+
+    let until = Some(Instant::now() + 20 * SECOND);
+    let rig = Rig::new(1 << 20, Limits { idle: Some(15 * SECOND), until, ..QUIET });
+    sleep(9 * SECOND).await;
+    rig.client.send(b".");
+    assert_eq!(rig.ended().await, (Ending::Lifetime, Side::None, 21 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_ends_only_what_is_silent_and_holds_nothing() {
+    let limits = Limits { drain_idle: Some(2 * SECOND), ..QUIET };
+    let silent = Rig::new(10, limits);
+    let holding = Rig::new(10, limits);
+    holding.server.send(&[1; 50]);
+    sleep(60 * SECOND).await;
+    for rig in [&silent, &holding] {
+        assert!(!rig.task.is_finished(), "nothing ends before the drain");
+        rig.stop.drain.cancel();
+    }
+    let ended = silent.ended().await;
+    assert_eq!((ended.0, ended.2), (Ending::Drain, 61 * SECOND));
+    sleep(60 * SECOND).await;
+    assert!(!holding.task.is_finished());
+    let client = holding.client.clone();
+    holding.stop.cut.cancel();
+    assert_eq!(holding.ended().await.0, Ending::Drain);
+    assert!(client.saw_reset(), "at the deadline what is left is reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_to_a_reader_who_never_reads_is_given_up_at_the_half_close_limit() {
+    let rig = Rig::new(10, Limits { half_close: 5 * SECOND, ..QUIET });
+    rig.server.send(&[1; 5]);
+    rig.server.reset();
+    let client = rig.client.clone();
+    assert_eq!(rig.ended().await, (Ending::PeerReset, Side::Upstream, 5 * SECOND));
+    assert!(client.saw_reset());
+}
+
+/// One thing a peer does.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Send(u16),
+    Read(u16),
+    Finish,
+    Reset,
+    Wait(u8),
+}
+
+fn act() -> impl Strategy<Value = (bool, Act)> {
+    let act = prop_oneof![
+        8 => (1..2000u16).prop_map(Act::Send),
+        8 => (1..3000u16).prop_map(Act::Read),
+        1 => Just(Act::Finish),
+        1 => Just(Act::Reset),
+        2 => (0..20u8).prop_map(Act::Wait),
+    ];
+    (any::<bool>(), act)
+}
+
+/// What a side has said so far, so that a test knows what may arrive.
+#[derive(Default)]
+struct Sent {
+    bytes: Vec<u8>,
+    finished: bool,
+    reset: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Whatever two peers do: what arrives is the beginning of what was sent, a FIN comes after all of it and only from
+    /// a side that finished, a reset only after a reset, and everything ends.
+    #[test]
+    fn nothing_is_lost_invented_or_reordered(acts in prop::collection::vec(act(), 0..60), room in 50..5000usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async move {
+            let rig = Rig::new(room, QUIET);
+            let mut sent = [Sent::default(), Sent::default()];
+            let peers = [rig.client.clone(), rig.server.clone()];
+            for (server, act) in acts {
+                let (peer, said) = (&peers[usize::from(server)], &mut sent[usize::from(server)]);
+                match act {
+                    Act::Send(n) if !said.finished && !said.reset => {
+                        let bytes: Vec<u8> = (0..n).map(|i| (said.bytes.len() as u16 + i) as u8).collect();
+                        peer.send(&bytes);
+                        said.bytes.extend(bytes);
+                    }
+                    Act::Finish if !said.reset => (peer.finish(), said.finished = true).1,
+                    Act::Reset => (peer.reset(), said.reset = true).1,
+                    Act::Read(n) if !said.reset => peer.read(n.into()),
+                    Act::Wait(ms) => sleep(Duration::from_millis(ms.into())).await,
+                    _ => {}
+                }
+                if peers.iter().all(Peer::gone) { break }
+            }
+            settle().await;
+            let unharmed = !sent[0].reset && !sent[1].reset;
+            for peer in &peers {
+                // A reader that goes on reading, until there is nothing more.
+                let mut before = usize::MAX;
+                while peer.arrived().len() != before {
+                    before = peer.arrived().len();
+                    peer.read(1 << 20);
+                    tokio::task::yield_now().await;
+                }
+            }
+            for (to, from) in [(0, 1), (1, 0)] {
+                let arrived = peers[to].arrived();
+                assert!(sent[from].bytes.starts_with(&arrived));
+                if unharmed {
+                    assert_eq!(arrived.len(), sent[from].bytes.len());
+                    assert_eq!(peers[to].saw_fin(), sent[from].finished);
+                    assert!(!peers[to].saw_reset());
+                }
+                assert!(!peers[to].saw_reset() || sent[from].reset);
+                // A reset from one side only costs the other nothing that was sent before it.
+                if sent[from].reset && !sent[to].reset {
+                    assert_eq!(arrived.len(), sent[from].bytes.len());
+                }
+            }
+            peers[0].finish();
+            peers[1].finish();
+            rig.ended().await;
+        });
+    }
+}

@@ -1,0 +1,245 @@
+//! The life of one connection: accept faults, dial, relay, and the telling of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use super::gate::Taken;
+use super::{Accepted, Route};
+use crate::fault::Effect;
+use crate::fault::drop::How;
+use crate::observe::{Bytes, ConnectionRef, Direction, Ending, Fact, Firing, Meter, Side};
+use crate::relay::{self, Limits, Stop, Transport};
+use crate::upstream::{DialError, Link, dial};
+
+/// What was decided about a connection when it was accepted.
+pub(super) struct Ticket {
+    /// Its number on the route.
+    pub(super) number: u64,
+    /// Its number in the process.
+    pub(super) id: u64,
+    /// The accept faults that befall it, in order.
+    pub(super) taken: Vec<Taken>,
+}
+
+struct Connection<'a> {
+    route: &'a Route,
+    number: u64,
+    id: u64,
+    client: SocketAddr,
+    accepted: Instant,
+    meter: Meter,
+    stop: &'a Stop,
+}
+
+/// Why and by whom a connection ended.
+struct End {
+    ending: Ending,
+    side: Side,
+    fault: Option<Arc<str>>,
+    error: Option<Arc<str>>,
+}
+
+impl End {
+    fn new(ending: Ending, side: Side) -> Self {
+        End { ending, side, fault: None, error: None }
+    }
+}
+
+/// Serves one accepted client to its end.
+pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket, stop: Stop) {
+    let Accepted { stream, client, at, slot } = accepted;
+    let connection = Connection {
+        route: &route,
+        number: ticket.number,
+        id: ticket.id,
+        client,
+        accepted: at,
+        meter: Meter::new(route.stats.clone()),
+        stop: &stop,
+    };
+    route.emitter.emit(Fact::ConnectionOpened { of: connection.reference() });
+    let end = connection.live(stream, ticket.taken).await;
+    // The descriptors are closed: the next client may have the place.
+    drop(slot);
+    connection.tell_closed(end);
+}
+
+impl Connection<'_> {
+    async fn live(&self, client: TcpStream, taken: Vec<Taken>) -> End {
+        // A wait counts from the accept, or from the end of the wait before it, not from when this task got its turn.
+        let mut started = self.accepted;
+        for fault in taken {
+            match fault.effect() {
+                Effect::Drop(drop) => {
+                    self.tell_fired(&fault, None);
+                    match drop.how {
+                        How::Close => relay::close(client).await,
+                        How::Reset => client.abort(),
+                    }
+                    return End {
+                        fault: Some(fault.fault.name.clone()),
+                        ..End::new(Ending::Fault, Side::None)
+                    };
+                }
+                Effect::Hang(hang) => {
+                    self.tell_fired(&fault, None);
+                    let until = hang.close_after.map(|time| self.accepted + time.get());
+                    return self.hang(client, until, &fault).await;
+                }
+                Effect::Delay(delay) => {
+                    let wait = delay.sample(&fault.dice);
+                    self.tell_fired(&fault, Some(wait));
+                    if let Some(end) = self.wait(&client, started + wait).await {
+                        return self.finish(client, end).await;
+                    }
+                    started += wait;
+                }
+            }
+        }
+        self.forward(client).await
+    }
+
+    /// Never answers; reads and discards until the time is up or the client goes.
+    async fn hang(&self, client: TcpStream, until: Option<Instant>, fault: &Taken) -> End {
+        let never_answered = async {
+            let finished = relay::discard(&client, usize::MAX, |n| {
+                self.meter.count_received(Direction::Upstream, n);
+            })
+            .await;
+            End::new(if finished { Ending::PeerFin } else { Ending::PeerReset }, Side::Client)
+        };
+        let end = tokio::select! {
+            end = never_answered => end,
+            () = at(until) => End::new(Ending::Fault, Side::None),
+            () = self.lifetime_over() => End::new(Ending::Lifetime, Side::None),
+            () = self.stop.cut.cancelled() => End::new(Ending::Drain, Side::None),
+        };
+        let end = End { fault: Some(fault.fault.name.clone()), ..end };
+        self.finish(client, end).await
+    }
+
+    /// Waits; what the client sends meanwhile stays in the system. An end if the connection ended while waiting.
+    async fn wait(&self, client: &TcpStream, until: Instant) -> Option<End> {
+        self.unless_ended(client, sleep_until(until)).await.err()
+    }
+
+    /// Runs something that comes before the relay, unless the connection ends meanwhile.
+    async fn unless_ended<T>(&self, client: &TcpStream, work: impl Future<Output = T>) -> Result<T, End> {
+        tokio::select! {
+            biased;
+            () = self.stop.cut.cancelled() => Err(End::new(Ending::Drain, Side::None)),
+            () = client.reset_seen() => Err(End::new(Ending::PeerReset, Side::Client)),
+            done = work => Ok(done),
+            () = self.lifetime_over() => Err(End::new(Ending::Lifetime, Side::None)),
+        }
+    }
+
+    async fn forward(&self, client: TcpStream) -> End {
+        let route = self.route;
+        let started = Instant::now();
+        let dialled =
+            self.unless_ended(&client, dial(&route.config.upstream, route.config.timeouts.connect)).await;
+        let link = match dialled {
+            Err(end) => return self.finish(client, end).await,
+            Ok(Err(error)) => {
+                let ending = match error {
+                    DialError::Timeout => Ending::ConnectTimeout,
+                    _ => Ending::Connect,
+                };
+                let error: Arc<str> = error.to_string().into();
+                route.stats.count_connect(false);
+                route.emitter.emit(Fact::UpstreamFailed {
+                    of: self.reference(),
+                    upstream: route.upstream_text.clone(),
+                    duration: started.elapsed(),
+                    error: error.clone(),
+                });
+                let end = End { error: Some(error), ..End::new(ending, Side::Upstream) };
+                return self.finish(client, end).await;
+            }
+            Ok(Ok(link)) => link,
+        };
+        route.stats.count_connect(true);
+        route.emitter.emit(Fact::UpstreamConnected {
+            of: self.reference(),
+            upstream: route.upstream_text.clone(),
+            duration: started.elapsed(),
+        });
+        let timeouts = &route.config.timeouts;
+        let limits = Limits {
+            half_close: timeouts.half_close,
+            idle: timeouts.idle,
+            until: self.lifetime_end(),
+            drain_idle: route.drain_idle,
+        };
+        let outcome = match link {
+            Link::Tcp(upstream) => relay::relay(client, upstream, &limits, self.stop, &self.meter).await,
+            Link::Builtin(upstream) => relay::relay(client, upstream, &limits, self.stop, &self.meter).await,
+        };
+        let error = outcome.error.filter(|_| outcome.ending == Ending::Error).map(|e| e.to_string().into());
+        End { error, ..End::new(outcome.ending, outcome.side) }
+    }
+
+    /// Ends a client that has no upstream.
+    async fn finish(&self, client: TcpStream, end: End) -> End {
+        match end.ending {
+            Ending::PeerReset => drop(client),
+            Ending::Drain => client.abort(),
+            _ => relay::close(client).await,
+        }
+        end
+    }
+
+    fn lifetime_end(&self) -> Option<Instant> {
+        self.route.config.timeouts.lifetime.map(|lifetime| self.accepted + lifetime)
+    }
+
+    async fn lifetime_over(&self) {
+        at(self.lifetime_end()).await;
+    }
+
+    fn reference(&self) -> ConnectionRef {
+        let name = self.route.config.name.clone();
+        ConnectionRef { route: name, number: self.number, id: self.id, client: self.client }
+    }
+
+    fn tell_fired(&self, taken: &Taken, delay: Option<Duration>) {
+        taken.stats.count_fired();
+        let fault = Firing {
+            name: taken.fault.name.clone(),
+            effect: taken.effect().word(),
+            direction: None,
+            draw: taken.draw(),
+            delay,
+        };
+        self.route.emitter.emit(Fact::FaultFired { of: self.reference(), fault });
+    }
+
+    fn tell_closed(&self, end: End) {
+        self.route.stats.count_closed(end.ending, end.side);
+        self.route.emitter.emit(Fact::ConnectionClosed {
+            of: self.reference(),
+            ending: end.ending,
+            side: end.side,
+            fault: end.fault,
+            error: end.error,
+            bytes: Bytes {
+                upstream: self.meter.sent(Direction::Upstream),
+                downstream: self.meter.sent(Direction::Downstream),
+            },
+            duration: self.accepted.elapsed(),
+        });
+    }
+}
+
+/// Completes at a moment, or never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,162 @@
+//! Listening: bind, accept, nothing else. Whatever takes time happens in the connection's own task.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::{Budget, Slot};
+use super::{Bind, LocalPort};
+
+/// Connections the system may keep for us until they are accepted; it takes less where its own limit is lower.
+const BACKLOG: i32 = 4096;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A bound and listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: AsyncFd<std::net::TcpListener>,
+    address: SocketAddr,
+}
+
+/// An accepted client, with the slot it takes from the budget.
+pub struct Accepted {
+    /// The client's stream.
+    pub stream: TcpStream,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// When it was accepted.
+    pub at: Instant,
+    /// Kept as long as the connection is.
+    pub slot: Slot,
+}
+
+impl Listener {
+    /// Binds and listens.
+    pub fn bind(bind: Bind, port: LocalPort) -> io::Result<Self> {
+        let port = match port {
+            LocalPort::Auto => 0,
+            LocalPort::Fixed(port) => port,
+        };
+        let socket = match bind {
+            Bind::Ip(ip) => open(SocketAddr::new(ip, port), true)?,
+            Bind::Any => match open(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), false) {
+                // A machine without IPv6 has only one family to offer.
+                Err(e) if no_ipv6(&e) => open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), false)?,
+                opened => opened?,
+            },
+        };
+        let address = socket.local_addr()?;
+        Ok(Listener { socket: AsyncFd::register_with_interest(socket, Interest::READABLE)?, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until told to stop, then takes what the system already holds for us, and closes.
+    pub async fn run(
+        self,
+        budget: &Budget,
+        stop: CancellationToken,
+        mut accepted: impl FnMut(Accepted),
+        mut failed: impl FnMut(&io::Error),
+    ) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                outcome = self.accept(budget) => outcome,
+            };
+            match outcome {
+                Ok(client) => {
+                    pause = FIRST_PAUSE;
+                    accepted(client);
+                }
+                Err(e) if is_about_one_client(&e) => failed(&e),
+                Err(e) => {
+                    failed(&e);
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    }
+                }
+            }
+        }
+        while let Some(slot) = budget.try_take() {
+            match self.accept_now(slot) {
+                Ok(client) => accepted(client),
+                Err(e) if is_about_one_client(&e) => failed(&e),
+                Err(_) => break,
+            }
+        }
+    }
+
+    async fn accept(&self, budget: &Budget) -> io::Result<Accepted> {
+        loop {
+            let mut ready = self.socket.readable().await?;
+            // The slot first: without one the client waits in the system's queue, where it costs us nothing.
+            let slot = budget.take().await;
+            match self.accept_now(slot) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn accept_now(&self, slot: Slot) -> io::Result<Accepted> {
+        let (stream, client) = self.socket.get_ref().accept()?;
+        let at = Instant::now();
+        stream.set_nonblocking(true)?;
+        // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
+        let _ = stream.set_nodelay(true);
+        Ok(Accepted { stream: TcpStream::from_std(stream)?, client, at, slot })
+    }
+}
+
+fn open(address: SocketAddr, only_v6: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    // A restart must not wait for old connections to be forgotten. Not SO_REUSEPORT: it hides a second daemon.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let no = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| no.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Errors of the client that was to be accepted, not of the listener: the next one may be fine.
+fn is_about_one_client(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let of_client = [
+        Errno::CONNABORTED,
+        Errno::INTR,
+        Errno::PROTO,
+        Errno::PERM,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+    ];
+    error.raw_os_error().is_some_and(|code| of_client.iter().any(|errno| errno.raw_os_error() == code))
+}

@@ -1,0 +1,138 @@
+//! A route: a local port, where its connections go, and what goes wrong with them.
+
+mod budget;
+mod config;
+mod connection;
+mod gate;
+mod listener;
+mod spec;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use budget::{Budget, raise_limit};
+pub use config::{Bind, LocalPort, RouteConfig, Timeouts};
+pub use listener::{Accepted, Listener};
+pub use spec::{RouteSpec, TimeoutsSpec};
+
+use crate::fault::dice::Dice;
+use crate::observe::{Emitter, Fact, RouteStats};
+use crate::relay::Stop;
+use connection::Ticket;
+use gate::Gate;
+
+/// What all connections of a route share.
+#[derive(Debug)]
+pub struct Route {
+    /// What it is built from.
+    pub config: RouteConfig,
+    /// What happened on it.
+    pub stats: Arc<RouteStats>,
+    dice: Dice,
+    emitter: Emitter,
+    gate: Mutex<Gate>,
+    upstream_text: Arc<str>,
+    drain_idle: Option<Duration>,
+    accepted: AtomicU64,
+}
+
+/// What all routes of a process share.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The root of all chance.
+    pub dice: Dice,
+    /// Whom facts are told.
+    pub emitter: Emitter,
+    /// How many connections there may be.
+    pub budget: Budget,
+    /// The numbers of connections in the process.
+    pub ids: Arc<AtomicU64>,
+    /// All connections under way.
+    pub connections: TaskTracker,
+    /// How they are told to stop.
+    pub stop: Stop,
+    /// While draining, silent connections are closed after this.
+    pub drain_idle: Option<Duration>,
+}
+
+impl Route {
+    /// A route whose faults arrive now.
+    pub fn new(config: RouteConfig, common: &Common) -> Arc<Self> {
+        Arc::new(Route {
+            stats: Arc::default(),
+            dice: common.dice.name(&config.name),
+            emitter: common.emitter.clone(),
+            gate: Mutex::new(Gate::new(&config.faults, Instant::now())),
+            upstream_text: config.upstream.to_string().into(),
+            drain_idle: common.drain_idle,
+            accepted: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    /// Where its connections go, in words.
+    pub fn upstream_text(&self) -> &Arc<str> {
+        &self.upstream_text
+    }
+
+    /// How often its faults took effect, by name.
+    pub fn fired(&self) -> Vec<(Arc<str>, u64)> {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.fired().map(|(fault, n)| (fault.name.clone(), n)).collect()
+    }
+
+    /// Listens until `closing`, serving each client in a task of its own.
+    pub async fn listen(self: Arc<Self>, listener: Listener, common: Common, closing: CancellationToken) {
+        let accept = |accepted: Accepted| {
+            let ticket = self.admit(&accepted, &common);
+            let task = connection::serve(self.clone(), accepted, ticket, common.stop.clone());
+            common.connections.spawn(task);
+        };
+        let failed = |error: &std::io::Error| {
+            self.stats.count_accept_error();
+            self.emitter.emit(Fact::AcceptFailed {
+                route: self.config.name.clone(),
+                error: error.to_string().into(),
+            });
+        };
+        tokio::select! {
+            () = listener.run(&common.budget, closing, accept, failed) => {}
+            () = self.expire_faults() => {}
+        }
+    }
+
+    /// Numbers a connection and decides what befalls it: called in accept order.
+    fn admit(&self, accepted: &Accepted, common: &Common) -> Ticket {
+        self.stats.count_opened();
+        let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = common.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = accepted.client.ip().to_canonical();
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = gate.decide(client, &self.dice.number(number), accepted.at);
+        Ticket { number, id, taken }
+    }
+
+    /// Takes faults out when their time is over. Never completes.
+    async fn expire_faults(&self) {
+        loop {
+            let next = self.gate.lock().unwrap_or_else(PoisonError::into_inner).next_expiry();
+            match next {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+            let gone = self.gate.lock().unwrap_or_else(PoisonError::into_inner).expire(Instant::now());
+            for fault in gone {
+                self.emitter.emit(Fact::FaultExpired {
+                    route: self.config.name.clone(),
+                    fault: fault.name.clone(),
+                    effect: fault.effect.word(),
+                });
+            }
+        }
+    }
+}

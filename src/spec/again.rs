@@ -1,0 +1,85 @@
+//! Reading one node more than once: as one thing or another by its shape, or as several things whose keys share a map.
+//!
+//! serde's own answers to both (`untagged`, `flatten`) copy the value into a buffer and lose every place in it. The
+//! reader of located documents knows a better way, under the name [`AGAIN`]. Other formats do not; what is read with
+//! these helpers can be read from a located document only.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+/// The name under which a deserializer is asked to give the same node again and again: a sequence of its shape's
+/// number, then the node itself as often as it is asked for. Keys that one reading knows are not unknown to the next.
+pub const AGAIN: &str = "$chaos_proxy::again";
+
+/// The number that says "this node is a mapping".
+pub const SHAPE_MAP: u32 = 2;
+/// The number that says "this node is a list".
+pub const SHAPE_LIST: u32 = 1;
+/// The number that says "this node is a single value".
+pub const SHAPE_SCALAR: u32 = 0;
+
+/// Reads a mapping as an `M`, anything else as an `S`.
+pub fn map_or<'de, D, M, S, T>(deserializer: D, map: fn(M) -> T, other: fn(S) -> T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    M: Deserialize<'de>,
+    S: Deserialize<'de>,
+{
+    deserializer.deserialize_newtype_struct(AGAIN, MapOr { map, other, read: PhantomData })
+}
+
+struct MapOr<M, S, T> {
+    map: fn(M) -> T,
+    other: fn(S) -> T,
+    read: PhantomData<(M, S)>,
+}
+
+impl<'de, M: Deserialize<'de>, S: Deserialize<'de>, T> Visitor<'de> for MapOr<M, S, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of a located document")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        match next::<u32, A>(&mut seq)? {
+            SHAPE_MAP => next(&mut seq).map(self.map),
+            _ => next(&mut seq).map(self.other),
+        }
+    }
+}
+
+/// Three things whose keys stand in one mapping.
+#[derive(Debug)]
+pub struct Together<A, B, C>(pub A, pub B, pub C);
+
+impl<'de, A: Deserialize<'de>, B: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de>
+    for Together<A, B, C>
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(AGAIN, TogetherVisitor(PhantomData))
+    }
+}
+
+struct TogetherVisitor<A, B, C>(PhantomData<(A, B, C)>);
+
+impl<'de, A: Deserialize<'de>, B: Deserialize<'de>, C: Deserialize<'de>> Visitor<'de>
+    for TogetherVisitor<A, B, C>
+{
+    type Value = Together<A, B, C>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of a located document")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        next::<u32, S>(&mut seq)?;
+        Ok(Together(next(&mut seq)?, next(&mut seq)?, next(&mut seq)?))
+    }
+}
+
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(seq: &mut A) -> Result<T, A::Error> {
+    seq.next_element()?.ok_or_else(|| A::Error::custom("cannot be read twice"))
+}

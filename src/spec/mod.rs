@@ -1,0 +1,28 @@
+//! What every specification is read with: values with units, names, places, diagnostics.
+//!
+//! Nothing here knows what a route or a fault is, nor where a document came from. A value type says in words what is
+//! wrong with a text; it never repeats the text itself, because the text may hold a secret. Who reads the document
+//! knows the place and what stood there, and puts the two together.
+
+pub mod again;
+pub mod cidr;
+pub mod diagnostic;
+pub mod field;
+pub mod millis;
+pub mod name;
+pub mod period;
+pub mod place;
+pub mod probability;
+pub mod report;
+pub mod source;
+pub mod suggest;
+pub mod text;
+
+pub use cidr::Cidr;
+pub use diagnostic::{Diagnostic, Problems};
+pub use field::Field;
+pub use millis::Millis;
+pub use name::Name;
+pub use period::{Limit, Period};
+pub use place::{NodeId, Place, Span};
+pub use probability::Probability;
