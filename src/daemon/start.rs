@@ -77,7 +77,7 @@ impl Daemon {
         let common = Common {
             dice: Dice::new(seed),
             emitter: Emitter::default(),
-            budget: Budget::of_process(),
+            budget: Budget::of_process(listeners.len()),
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop::default(),

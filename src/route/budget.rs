@@ -28,11 +28,12 @@ pub struct Slot {
 }
 
 impl Budget {
-    /// Raises the soft limit to the hard one and counts what is left. To be called when everything else is open.
-    pub fn of_process() -> Self {
-        raise_limit();
+    /// Counts what the limit leaves for connections. To be called when everything else is open; each listener may have
+    /// one more client in hand.
+    pub fn of_process(listeners: usize) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(PLENTY);
-        let left = limit.saturating_sub(open_now()).saturating_sub(RESERVE);
+        let kept = RESERVE + listeners as u64 + open_now();
+        let left = limit.saturating_sub(kept);
         Self::new((left / PER_CONNECTION).clamp(1, PLENTY) as usize)
     }
 

@@ -5,9 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +21,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A bound and listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: AsyncFd<std::net::TcpListener>,
+    socket: TcpListener,
     address: SocketAddr,
 }
 
-/// An accepted client, with the slot it takes from the budget.
+/// An accepted client.
 pub struct Accepted {
     /// The client's stream.
     pub stream: TcpStream,
@@ -35,8 +33,8 @@ pub struct Accepted {
     pub client: SocketAddr,
     /// When it was accepted.
     pub at: Instant,
-    /// Kept as long as the connection is.
-    pub slot: Slot,
+    /// Its place in the budget, to be kept as long as the connection is. Those accepted at the very end have none.
+    pub slot: Option<Slot>,
 }
 
 impl Listener {
@@ -55,7 +53,7 @@ impl Listener {
             },
         };
         let address = socket.local_addr()?;
-        Ok(Listener { socket: AsyncFd::register_with_interest(socket, Interest::READABLE)?, address })
+        Ok(Listener { socket: TcpListener::from_std(socket)?, address })
     }
 
     /// Where it listens.
@@ -64,6 +62,8 @@ impl Listener {
     }
 
     /// Accepts until told to stop, then takes what the system already holds for us, and closes.
+    ///
+    /// While the budget is spent, one client waits in hand and the others in the system's queue.
     pub async fn run(
         self,
         budget: &Budget,
@@ -76,12 +76,18 @@ impl Listener {
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                outcome = self.accept(budget) => outcome,
+                outcome = self.socket.accept() => outcome,
             };
             match outcome {
-                Ok(client) => {
+                Ok((stream, client)) => {
                     pause = FIRST_PAUSE;
-                    accepted(client);
+                    let at = Instant::now();
+                    let slot = tokio::select! {
+                        biased;
+                        slot = budget.take() => Some(slot),
+                        () = stop.cancelled() => None,
+                    };
+                    accepted(Accepted::new(stream, client, at, slot));
                 }
                 Err(e) if is_about_one_client(&e) => failed(&e),
                 Err(e) => {
@@ -93,35 +99,31 @@ impl Listener {
                 }
             }
         }
-        while let Some(slot) = budget.try_take() {
-            match self.accept_now(slot) {
-                Ok(client) => accepted(client),
+        let Ok(socket) = self.socket.into_std() else { return };
+        loop {
+            let slot = budget.try_take();
+            match accept_now(&socket) {
+                Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), slot)),
                 Err(e) if is_about_one_client(&e) => failed(&e),
                 Err(_) => break,
             }
         }
     }
+}
 
-    async fn accept(&self, budget: &Budget) -> io::Result<Accepted> {
-        loop {
-            let mut ready = self.socket.readable().await?;
-            // The slot first: without one the client waits in the system's queue, where it costs us nothing.
-            let slot = budget.take().await;
-            match self.accept_now(slot) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn accept_now(&self, slot: Slot) -> io::Result<Accepted> {
-        let (stream, client) = self.socket.get_ref().accept()?;
-        let at = Instant::now();
-        stream.set_nonblocking(true)?;
+impl Accepted {
+    fn new(stream: TcpStream, client: SocketAddr, at: Instant, slot: Option<Slot>) -> Self {
         // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
         let _ = stream.set_nodelay(true);
-        Ok(Accepted { stream: TcpStream::from_std(stream)?, client, at, slot })
+        Accepted { stream, client, at, slot }
     }
+}
+
+/// What is waiting now; an error when nothing is.
+fn accept_now(socket: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, client) = socket.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((TcpStream::from_std(stream)?, client))
 }
 
 fn open(address: SocketAddr, only_v6: bool) -> io::Result<std::net::TcpListener> {
