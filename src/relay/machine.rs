@@ -65,16 +65,19 @@ impl<'a, T: Transport> End<'a, T> {
         End { transport, broken: None, watch: None }
     }
 
-    fn poll_watch(&mut self, cx: &mut Context<'_>, stream_ended: bool) {
+    /// Whether a stream that has ended has now been reset.
+    fn poll_watch(&mut self, cx: &mut Context<'_>, stream_ended: bool) -> bool {
         if !stream_ended || self.broken.is_some() {
-            return;
+            return false;
         }
         let transport = self.transport;
         let watch = self.watch.get_or_insert_with(|| Box::pin(transport.reset_seen()));
-        if watch.as_mut().poll(cx).is_ready() {
+        let reset = watch.as_mut().poll(cx).is_ready();
+        if reset {
             self.broken = Some(io::ErrorKind::ConnectionReset.into());
             self.watch = None;
         }
+        reset
     }
 }
 
@@ -134,8 +137,6 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     /// Polls both directions until neither has anything to say that could matter to the other.
     fn poll_ways(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         loop {
-            self.client.poll_watch(cx, self.up.pump.source_ended());
-            self.upstream.poll_watch(cx, self.down.pump.source_ended());
             let up = self.up.poll(cx, &mut self.client, &mut self.upstream, self.meter);
             let down = self.down.poll(cx, &mut self.upstream, &mut self.client, self.meter);
             for (said, source) in [(up, Side::Client), (down, Side::Upstream)] {
@@ -153,8 +154,10 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
                 (State::SinkGone, State::SinkGone) => return self.first_broken(),
                 _ => {}
             }
-            // A sink that has just gone is the other direction's source: it must be looked at again.
-            if up != Said::SinkGone && down != Said::SinkGone {
+            // A side that has just broken may have been looked at before as the source of the other direction.
+            let client_reset = self.client.poll_watch(cx, self.up.pump.source_ended());
+            let upstream_reset = self.upstream.poll_watch(cx, self.down.pump.source_ended());
+            if up != Said::SinkGone && down != Said::SinkGone && !client_reset && !upstream_reset {
                 return None;
             }
         }

@@ -109,9 +109,10 @@ async fn what_a_broken_sink_had_sent_before_still_arrives() {
 async fn a_reset_after_fin_is_seen_although_nobody_reads() {
     let rig = Rig::new(1 << 20, QUIET);
     rig.client.send(b"x");
-    rig.client.finish();
     settle().await;
     rig.server.read(1);
+    // Nothing but the FIN wakes the relay: it must begin to watch in that very poll.
+    rig.client.finish();
     sleep(SECOND).await;
     rig.client.reset();
     let server = rig.server.clone();
