@@ -3,12 +3,12 @@
 //! `cargo run --example embedded`
 
 use std::error::Error;
-use std::time::Instant;
 
 use chaos_proxy::config::Config;
 use chaos_proxy::daemon::Daemon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -6,7 +6,7 @@ use super::{Said, environment};
 use crate::config;
 
 /// Reads every file, and says of each what is wrong with it or that nothing is.
-pub fn run(files: &[PathBuf]) -> Said {
+pub(super) fn run(files: &[PathBuf]) -> Said {
     let mut said = Said::default();
     for file in files {
         match config::load(file, &environment) {

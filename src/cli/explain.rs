@@ -7,12 +7,12 @@ use super::{Said, environment};
 use crate::config::{self, Config};
 use crate::fault::{Effect, Fault, Trigger};
 use crate::route::{Bind, LocalPort, RouteConfig};
-use crate::spec::Period;
 use crate::spec::text::shown;
+use crate::spec::{Period, Probability};
 use crate::upstream::{Builtin, Endpoint};
 
 /// Explains every file, or says what is wrong with it.
-pub fn run(files: &[PathBuf]) -> Said {
+pub(super) fn run(files: &[PathBuf]) -> Said {
     let mut said = Said::default();
     for file in files {
         match config::load(file, &environment) {
@@ -94,61 +94,63 @@ fn goes_to(upstream: &Endpoint) -> String {
 
 /// `others`: a fault before this one has ended some connections, so this one speaks of the rest.
 fn fault_sentence(fault: &Fault, others: bool) -> String {
-    let who = who(&fault.trigger, others);
-    let name = match (&*fault.name, fault.effect.word()) {
+    let trigger = &fault.trigger;
+    let (who, verb) = who(trigger, others);
+    let mut details = vec![match (&*fault.name, fault.effect.word()) {
         (name, word) if name == word => word.to_owned(),
-        (name, word) => format!("{word}, called {}", shown(name)),
-    };
-    let mut sentence = format!("  {who} ({name}) {}.", fault.effect.says());
-    if let Some(times) = fault.trigger.times {
-        sentence.push_str(&match times {
-            1 => " This happens once at most.".to_owned(),
-            times => format!(" This happens {times} times at most."),
-        });
-    }
-    if let Some(lasts) = fault.trigger.lasts {
-        sentence.push_str(&format!(" The fault is gone {lasts} after it came."));
-    }
-    sentence
-}
-
-/// Which connections: `Every connection`, `3 connections in 10 from 10.0.0.0/8, sparing the first 5`.
-fn who(trigger: &Trigger, others: bool) -> String {
-    let whose = if others { "of the others " } else { "" };
-    let mut who = match (share(trigger.probability.get()), trigger.every) {
-        (None, 1) if others => "Each of the others".to_owned(),
-        (None, 1) => "Every connection".to_owned(),
-        (None, every) => format!("One connection {whose}in {every}, counted off,"),
-        (Some(share), 1) => format!("{share} {whose}").trim_end().to_owned(),
-        (Some(share), every) => format!("Of every {every}th connection {whose}{share}"),
-    };
+        (name, word) => format!("{}, a {word}", shown(name)),
+    }];
     if let Some(client) = trigger.client {
-        who.push_str(&format!(" from {client}"));
+        details.push(format!("only from {client}"));
     }
     match trigger.skip {
         0 => {}
-        1 => who.push_str(", sparing the first,"),
-        skip => who.push_str(&format!(", sparing the first {skip},")),
+        1 => details.push("the first is spared".to_owned()),
+        skip => details.push(format!("the first {skip} are spared")),
     }
-    who
+    if trigger.every > 1 && trigger.probability < Probability::ALWAYS {
+        details.push(format!("only one in {} is considered", trigger.every));
+    }
+    match trigger.times {
+        None => {}
+        Some(1) => details.push("once at most".to_owned()),
+        Some(times) => details.push(format!("{times} times at most")),
+    }
+    if let Some(lasts) = trigger.lasts {
+        details.push(format!("for {lasts}"));
+    }
+    format!("  {who} ({}) {verb} {}.", details.join("; "), fault.effect.says())
+}
+
+/// Which connections, and the verb that goes with them.
+fn who(trigger: &Trigger, others: bool) -> (String, &'static str) {
+    let among = |share: String| if others { format!("Of the others {share}") } else { share };
+    match (share(trigger.probability.get()), trigger.every) {
+        (None, 1) if others => ("Each of the others".to_owned(), "is"),
+        (None, 1) => ("Every connection".to_owned(), "is"),
+        (None, every) => (among(format!("1 connection in {every}")), "is"),
+        (Some((share, verb)), _) => (among(share), verb),
+    }
 }
 
 /// A probability in words: `3 connections in 10`. None: always.
-fn share(probability: f64) -> Option<String> {
+fn share(probability: f64) -> Option<(String, &'static str)> {
     if probability >= 1.0 {
         return None;
     }
     if probability <= 0.0 {
-        return Some("No connection".to_owned());
+        return Some(("no connection".to_owned(), "is"));
     }
     for of in [2u32, 3, 4, 5, 10, 20, 100, 1000, 10_000, 100_000, 1_000_000] {
-        let count = probability * f64::from(of);
-        if (count - count.round()).abs() < 1e-9 && count.round() >= 1.0 {
-            let s = if count.round() == 1.0 { "" } else { "s" };
-            return Some(format!("{} connection{s} in {of}", count.round()));
+        let count = (probability * f64::from(of)).round();
+        if (probability - count / f64::from(of)).abs() < 1e-12 && count >= 1.0 {
+            let one = count == 1.0;
+            let connections = if one { "connection" } else { "connections" };
+            return Some((format!("{count} {connections} in {of}"), if one { "is" } else { "are" }));
         }
     }
-    Some(format!("{}% of connections", probability * 100.0))
+    let percent = Probability::new(probability).unwrap_or(Probability::ALWAYS);
+    Some((format!("{percent} of connections"), "are"))
 }
 
 fn limits(route: &RouteConfig) -> String {

@@ -19,6 +19,7 @@ pub use exit::Exit;
 pub use explain::explain;
 use flags::{Cli, Command};
 pub use said::{Said, environment};
+pub use schema::run as schema;
 
 /// Runs the program.
 pub fn main() -> ExitCode {

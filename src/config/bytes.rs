@@ -6,8 +6,9 @@ use crate::spec::{Diagnostic, Place, Span};
 use super::tree::MAX_TEXT;
 
 /// The text of a document, or the problem and as much of the text as can be shown.
-pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Source, (Source, Diagnostic)> {
-    let refuse = |title: String, help: &str| Err((Source::new(name, ""), Diagnostic::new(title).help(help)));
+pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Source, Box<(Source, Diagnostic)>> {
+    let refuse =
+        |title: String, help: &str| Err(Box::new((Source::new(name, ""), Diagnostic::new(title).help(help))));
     if bytes.len() > MAX_TEXT {
         return refuse(
             "the document is larger than 1 MiB".to_owned(),
@@ -40,7 +41,7 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Source, (Source, Diagno
                 .at(Some(Place { span: Span::new(at..at + '\u{fffd}'.len_utf8()), ..Place::default() }))
                 .label("this byte")
                 .help(utf8);
-            return Err((source, problem));
+            return Err(Box::new((source, problem)));
         }
     };
     let source = Source::new(name, text);
@@ -50,7 +51,7 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Source, (Source, Diagno
                 Diagnostic::new(format!("a NUL byte at offset {at}: the document is binary or cut off"))
                     .at(Some(Place { span: Span::new(at..at + 1), ..Place::default() }))
                     .label("this byte");
-            Err((source, problem))
+            Err(Box::new((source, problem)))
         }
         None => Ok(source),
     }

@@ -102,41 +102,50 @@ fn loops(routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, usize>, typed
             reaches(address, listens).then_some(target)
         })
         .collect();
-    let mut told = vec![false; routes.len()];
+    // Each route is walked over once: what was met on an earlier walk leads nowhere new.
+    let mut met = vec![usize::MAX; routes.len()];
     for start in 0..routes.len() {
-        let mut chain = vec![start];
-        let mut here = start;
-        while let Some(then) = next.get(here).copied().flatten() {
-            if then == start {
-                tell_loop(&chain, routes, &mut told, typed);
-                break;
+        let mut here = Some(start);
+        while let Some(index) = here {
+            match met.get(index) {
+                Some(&walk) if walk == usize::MAX => met[index] = start,
+                Some(&walk) if walk == start => {
+                    tell_loop(index, &next, routes, typed);
+                    break;
+                }
+                _ => break,
             }
-            if chain.contains(&then) {
-                break;
-            }
-            chain.push(then);
-            here = then;
+            here = next.get(index).copied().flatten();
         }
     }
 }
 
-fn tell_loop(chain: &[usize], routes: &[&RouteSpec], told: &mut [bool], typed: &mut Typed) {
-    let fresh = chain.iter().all(|index| !std::mem::replace(&mut told[*index], true));
-    let members: Vec<&RouteSpec> = chain.iter().filter_map(|index| routes.get(*index).copied()).collect();
-    let Some(first) = members.first().filter(|_| fresh) else { return };
-    let names: Vec<String> = members
-        .iter()
-        .chain([first])
-        .map(|route| route_name(route).map_or_else(|| "?".to_owned(), |name| name.to_string()))
+/// Tells of the circle that `start` lies on.
+fn tell_loop(start: usize, next: &[Option<usize>], routes: &[&RouteSpec], typed: &mut Typed) {
+    /// A longer circle is told of by its beginning.
+    const SHOWN: usize = 8;
+    let step = |index: &usize| next.get(*index).copied().flatten().filter(|index| *index != start);
+    let circle: Vec<&RouteSpec> = std::iter::successors(Some(start), step)
+        .take(SHOWN + 1)
+        .filter_map(|index| routes.get(index).copied())
         .collect();
-    let title = match names.as_slice() {
-        [name, _] => format!("the upstream of `{name}` is the route itself"),
-        names => format!("these routes lead in a circle: {}", names.join(" → ")),
+    let Some(first) = circle.first() else { return };
+    let name = |route: &RouteSpec| route_name(route).map_or_else(|| "?".to_owned(), |name| name.to_string());
+    let title = match circle.as_slice() {
+        [alone] => format!("the upstream of `{}` is the route itself", name(alone)),
+        circle => {
+            let mut names: Vec<String> = circle.iter().take(SHOWN).map(|route| name(route)).collect();
+            if circle.len() > SHOWN {
+                names.push("…".to_owned());
+            }
+            names.push(name(first));
+            format!("these routes lead in a circle: {}", names.join(" → "))
+        }
     };
     let mut problem = Diagnostic::new(title)
         .at(place(typed, first.upstream.node()))
         .label("a connection would come back without end");
-    for other in members.iter().skip(1) {
+    for other in circle.iter().take(SHOWN).skip(1) {
         problem = problem.note("it goes on", place(typed, other.upstream.node()));
     }
     typed.note(problem);

@@ -8,25 +8,24 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::de_access::{Again, Attempts, Entries, Items, Word};
 use super::de_error::{Error, What};
 use super::scalar::resolve;
-use super::tree::{Entry, Kind, Spot, Tree};
+use super::tree::{Entry, Kind, MAX_ITEMS, Spot, Tree};
 use super::unknown_key::unknown_key;
 use crate::spec::source::Source;
 use crate::spec::{NodeId, Problems, again, field};
 
 /// Everything the reading of one document shares.
 pub(super) struct Reader<'a> {
-    tree: &'a Tree,
+    pub(super) tree: &'a Tree,
     source: &'a Source,
     problems: RefCell<&'a mut Problems>,
     /// Nodes with a problem that is noted: from then on as good as absent.
-    poisoned: RefCell<HashSet<NodeId>>,
+    pub(super) poisoned: RefCell<HashSet<NodeId>>,
     /// Mappings that are read as several types, with the keys the types know.
     shared: RefCell<Vec<(NodeId, Vec<&'static str>)>>,
 }
@@ -53,13 +52,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn note(&self, error: Error) {
+    pub(super) fn note(&self, error: Error) {
         if let Some(problem) = error.told_of(self.tree, self.source, self.tree.root()) {
             self.problems.borrow_mut().add(problem);
         }
     }
 
-    fn is_poisoned(&self, node: NodeId) -> bool {
+    pub(super) fn is_poisoned(&self, node: NodeId) -> bool {
         self.poisoned.borrow().contains(&node)
     }
 
@@ -79,19 +78,19 @@ impl<'a> Reader<'a> {
 
 /// One node, to be read.
 #[derive(Clone, Copy)]
-struct Located<'r, 'a> {
-    reader: &'r Reader<'a>,
-    node: NodeId,
+pub(super) struct Located<'r, 'a> {
+    pub(super) reader: &'r Reader<'a>,
+    pub(super) node: NodeId,
     /// The node is a word that stands for an effect with no parameters: as a mapping it is empty.
-    bare: bool,
+    pub(super) bare: bool,
 }
 
 impl<'r, 'a> Located<'r, 'a> {
-    fn kind(&self) -> &'a Kind {
+    pub(super) fn kind(&self) -> &'a Kind {
         self.reader.tree.kind(self.node)
     }
 
-    fn with(self, node: NodeId) -> Located<'r, 'a> {
+    pub(super) fn with(self, node: NodeId) -> Located<'r, 'a> {
         Located { node, bare: false, ..self }
     }
 
@@ -106,12 +105,15 @@ impl<'r, 'a> Located<'r, 'a> {
                 _ => visitor.visit_i128(*value),
             },
             Kind::Float(value) => visitor.visit_f64(*value),
-            Kind::Text(text) => visitor.visit_str(text),
-            Kind::Substituted(text) => self.visit(&resolve(text), visitor),
+            Kind::Text(text) => visitor.visit_str(short(text)?),
+            Kind::Substituted(text) => self.visit(&resolve(short(text)?), visitor),
             Kind::Odd(_) => Err(Error::new(What::Predicate(
                 "is a number that is easily misread\nwrite it in decimal, or in quotes if it is text"
                     .to_owned(),
             ))),
+            Kind::List(items) if items.len() > MAX_ITEMS => {
+                Err(Error::new(What::Predicate(format!("has more than {MAX_ITEMS} items"))))
+            }
             Kind::List(items) => visitor.visit_seq(Items { located: self, items: items.iter() }),
             Kind::Map(entries) => visitor.visit_map(self.entries(entries, None)),
             Kind::Broken => Err(Error::told()),
@@ -129,7 +131,7 @@ impl<'r, 'a> Located<'r, 'a> {
     /// For a place that asks for text: a lone variable is text, whatever it looks like.
     fn visit_text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.kind() {
-            Kind::Substituted(text) => visitor.visit_str(text),
+            Kind::Substituted(text) => short(text).and_then(|text| visitor.visit_str(text)),
             kind => self.visit(kind, visitor),
         }
         .map_err(|error| error.at(Spot::Value(self.node)))
@@ -151,7 +153,7 @@ impl<'r, 'a> Located<'r, 'a> {
         result
     }
 
-    fn structure<'de, V: Visitor<'de>>(
+    pub(super) fn structure<'de, V: Visitor<'de>>(
         self,
         fields: &'static [&'static str],
         visitor: V,
@@ -178,6 +180,14 @@ impl<'r, 'a> Located<'r, 'a> {
             }
             error.at(Spot::Value(self.node))
         })
+    }
+}
+
+/// A text as long as no value needs to be is refused unread: aliases could make it many.
+fn short(text: &str) -> Result<&str, Error> {
+    match text.len() {
+        0..=4096 => Ok(text),
+        _ => Err(Error::new(What::Predicate("is longer than 4096 bytes".to_owned()))),
     }
 }
 
@@ -268,163 +278,5 @@ impl<'de> Deserializer<'de> for Located<'_, '_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
-    }
-}
-
-/// The items of a list.
-struct Items<'r, 'a, 'e> {
-    located: Located<'r, 'a>,
-    items: std::slice::Iter<'e, NodeId>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        match self.items.find(|item| !self.located.reader.is_poisoned(**item)) {
-            Some(item) => seed.deserialize(self.located.with(*item)).map(Some),
-            None => Ok(None),
-        }
-    }
-}
-
-/// The entries of a mapping whose keys are known and whose values are not poisoned.
-struct Entries<'r, 'a, 'e> {
-    located: Located<'r, 'a>,
-    entries: std::slice::Iter<'e, Entry>,
-    known: Option<&'static [&'static str]>,
-    value: Option<NodeId>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_, '_> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let (known, reader) = (self.known, self.located.reader);
-        let entry = self.entries.find(|entry| {
-            known.is_none_or(|known| known.contains(&&*entry.key)) && !reader.is_poisoned(entry.value)
-        });
-        let Some(entry) = entry else { return Ok(None) };
-        self.value = Some(entry.value);
-        let key: &str = &entry.key;
-        seed.deserialize(key.into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        match self.value.take() {
-            Some(value) => {
-                seed.deserialize(self.located.with(value)).map_err(|error| error.at(Spot::Value(value)))
-            }
-            None => Err(Error::told()),
-        }
-    }
-}
-
-/// What a [`Field`](crate::spec::Field) reads: its node's number, then its value until that is good or hopeless.
-struct Attempts<'r, 'a> {
-    located: Located<'r, 'a>,
-    step: u32,
-}
-
-impl Attempts<'_, '_> {
-    /// More attempts than any value of this program has keys.
-    const MOST: u32 = 64;
-}
-
-impl<'de> SeqAccess<'de> for Attempts<'_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let node = self.located.node;
-        self.step += 1;
-        if self.step == 1 {
-            return seed.deserialize(node.0.into_deserializer()).map(Some);
-        }
-        let reader = self.located.reader;
-        if reader.is_poisoned(node) || self.step > Self::MOST {
-            return Ok(None);
-        }
-        seed.deserialize(self.located).map(Some).map_err(|error| {
-            let error = error.at(Spot::Value(node));
-            let culprit = error.at.map_or(node, Spot::node);
-            reader.note(error);
-            if !reader.poisoned.borrow_mut().insert(culprit) {
-                reader.poisoned.borrow_mut().insert(node);
-            }
-            Error::told()
-        })
-    }
-}
-
-/// One node, as often as it is asked for, after the number of its shape.
-struct Again<'r, 'a> {
-    located: Located<'r, 'a>,
-    shape_told: bool,
-}
-
-impl<'de> SeqAccess<'de> for Again<'_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        if std::mem::replace(&mut self.shape_told, true) {
-            return seed.deserialize(self.located).map(Some);
-        }
-        let shape = match self.located.kind() {
-            Kind::Map(_) => again::SHAPE_MAP,
-            Kind::List(_) => again::SHAPE_LIST,
-            _ => again::SHAPE_SCALAR,
-        };
-        seed.deserialize(shape.into_deserializer()).map(Some)
-    }
-}
-
-/// A word that chooses a variant, and the node that holds the variant's parameters.
-struct Word<'r, 'a> {
-    located: Located<'r, 'a>,
-    word: Arc<str>,
-    spot: Spot,
-    name: Option<&'static str>,
-}
-
-impl<'de, 'r, 'a> EnumAccess<'de> for Word<'r, 'a> {
-    type Error = Error;
-    type Variant = Parameters<'r, 'a>;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Parameters<'r, 'a>), Error> {
-        let word: &str = &self.word;
-        match seed.deserialize(word.into_deserializer()) {
-            Ok(value) => Ok((value, Parameters(self.located))),
-            Err(Error { what: What::UnknownWord { word, known }, .. }) if self.name.is_some() => {
-                let what = self.name.unwrap_or_default();
-                Err(Error::new(What::UnknownNamed { what, word, known }).at(self.spot))
-            }
-            Err(error) => Err(error.at(self.spot)),
-        }
-    }
-}
-
-struct Parameters<'r, 'a>(Located<'r, 'a>);
-
-impl<'de> VariantAccess<'de> for Parameters<'_, '_> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.0)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.0.deserialize_any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.0.structure(fields, visitor)
     }
 }

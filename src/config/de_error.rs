@@ -62,7 +62,8 @@ impl Error {
         let subject = match (&key, spot) {
             (Some(key), Spot::Value(_)) => format!("`{key}`"),
             (None, Spot::Value(node)) if node == tree.root() => "the document".to_owned(),
-            _ => "this".to_owned(),
+            _ if place.path.is_empty() => "this".to_owned(),
+            _ => format!("`{}`", place.path),
         };
         let problem = match self.what {
             What::Told => return None,
@@ -87,11 +88,17 @@ impl Error {
             }
             What::UnknownWord { word, known } => {
                 let subject = key.map_or_else(String::new, |key| format!("{key} "));
-                unknown(format!("{subject}{value} is not known"), &word, known)
+                let word = if matches!(tree.kind(node), Kind::Substituted(_)) { "" } else { &word };
+                unknown(format!("{subject}{value} is not known"), word, known)
                     .help(format!("allowed are {}", known.join(", ")))
             }
             What::UnknownNamed { what, word, known } => {
-                unknown(format!("unknown {what} `{}`", shown_short(&word, 40)), &word, known)
+                // A key is never substituted; a value may be, and is then called by what stands in the text.
+                let shown = match spot {
+                    Spot::Key(_) => shown_short(&word, 40),
+                    Spot::Value(_) => value.trim_matches(['"', '\'']).to_owned(),
+                };
+                unknown(format!("unknown {what} `{shown}`"), &word, known)
                     .help(format!("{what}s are {}", known.join(", ")))
             }
             What::Missing(name) => {
@@ -140,14 +147,16 @@ fn advice(kind: &Kind, wanted: &str) -> Option<String> {
         Kind::Int(_) | Kind::Float(_) | Kind::Bool(_) if wanted == TEXT => {
             Some("put it in quotes".to_owned())
         }
+        Kind::Null if wanted == LIST => Some("list at least one item; each begins with `- `".to_owned()),
         Kind::Null => Some("write a value, or take the line away".to_owned()),
-        Kind::Map(_) if wanted.starts_with("a list") => Some("each item begins with `- `".to_owned()),
+        Kind::Map(_) if wanted == LIST => Some("each item begins with `- `".to_owned()),
         _ => None,
     }
 }
 
 const BOOL: &str = "true or false";
 const TEXT: &str = "text";
+const LIST: &str = "a list";
 
 /// serde's words for what it expected, in ours.
 fn wanted(expected: &dyn Expected) -> String {
@@ -158,7 +167,7 @@ fn wanted(expected: &dyn Expected) -> String {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
         "i64" | "i32" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
-        "a sequence" => "a list".to_owned(),
+        "a sequence" => LIST.to_owned(),
         _ => words,
     }
 }

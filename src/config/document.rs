@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admin::AdminSpec;
+use super::builder::Builder;
 use super::de::Reader;
 use super::substitute::{Env, substitute};
-use super::tree::{Builder, Kind, Spot, Tree};
+use super::tree::{Kind, Tree};
 use super::{bytes, json, yaml};
 use crate::observe::LogSpec;
 use crate::route::{Bind, RouteSpec};
@@ -81,16 +82,20 @@ impl Document {
     pub fn read(text: &[u8], name: &str, env: Env<'_>) -> Result<Typed, Box<Report>> {
         let mut source = match bytes::decode(text, name) {
             Ok(source) => source,
-            Err((source, problem)) => return Err(Box::new(Report::new(source, vec![problem], 1))),
+            Err(refused) => {
+                let (source, problem) = *refused;
+                return Err(Box::new(Report::new(source, vec![problem], 1)));
+            }
         };
         let mut builder = Builder::default();
         let is_json = source.text().trim_start().starts_with(['{', '[']);
         let read = if is_json { json::read } else { yaml::read };
         if let Err(problem) = read(source.text(), &mut builder) {
-            builder.problems.add(problem);
+            let (_, mut problems) = builder.finish();
+            problems.add(problem);
             hide_secrets(&mut source, None);
-            let total = builder.problems.total();
-            return Err(Box::new(Report::new(source, builder.problems.into_sorted(), total)));
+            let total = problems.total();
+            return Err(Box::new(Report::new(source, problems.into_sorted(), total)));
         }
         let (mut tree, mut problems) = builder.finish();
         hide_secrets(&mut source, Some(&tree));
@@ -131,11 +136,12 @@ fn hide_secrets(source: &mut Source, tree: Option<&Tree>) {
     };
     match tree {
         Some(tree) => {
-            for node in
-                tree.ids().filter(|node| matches!(tree.kind(*node), Kind::Text(text) if text.contains('@')))
-            {
-                hide(tree.place(Spot::Value(node)).span);
-            }
+            // What an alias stands for has the same span as its anchor: each is looked at once.
+            let texts = tree.ids().filter(|node| matches!(tree.kind(*node), Kind::Text(_)));
+            let mut spans: Vec<Span> = texts.map(|node| tree.span(node)).collect();
+            spans.sort_unstable_by_key(|span| span.start);
+            spans.dedup();
+            spans.into_iter().for_each(hide);
         }
         None => {
             let mut start = 0;

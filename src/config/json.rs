@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::builder::{Builder, here, too_deep};
 use super::scalar::resolve;
-use super::tree::{Builder, Entry, Kind, MAX_DEPTH, here, too_deep};
+use super::tree::{Entry, Kind, MAX_DEPTH};
+
 use crate::spec::{Diagnostic, NodeId, Span};
 
 /// Reads one document into `builder`.

@@ -12,11 +12,15 @@ use crate::fault::{Delay, Drop, Effect, Fault, Hang, Trigger};
 use crate::observe::LogSpec;
 use crate::route::{Bind, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
 use crate::spec::report::Report;
+use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
 
+/// The most faults a route may list.
+const MAX_FAULTS: usize = 64;
+
 /// What a document means, or everything that is wrong with it.
-pub(super) fn config(mut typed: Typed) -> Result<Config, Report> {
-    let document = typed.document.clone();
+pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {
+    let document = std::mem::take(&mut typed.document);
     check_document(&document, &mut typed);
     let bind = document.bind.get().copied().unwrap_or(Bind::Ip(Ipv4Addr::LOCALHOST.into()));
     let routes = document.routes.get().map(Vec::as_slice).unwrap_or_default();
@@ -27,8 +31,13 @@ pub(super) fn config(mut typed: Typed) -> Result<Config, Report> {
         }
     }
     crosscheck(&document, bind, &mut typed);
+    if typed.problems.is_empty() && meant.len() != routes.len() {
+        // Nothing may vanish in silence: what could not be read has been told of, or this is our own mistake.
+        debug_assert!(false, "a route was lost and no problem noted");
+        typed.note(Diagnostic::new("a route could not be read"));
+    }
     if !typed.problems.is_empty() {
-        return Err(typed.into_report());
+        return Err(Box::new(typed.into_report()));
     }
     let default = Drain::default();
     Ok(Config {
@@ -49,6 +58,8 @@ pub(super) fn config(mut typed: Typed) -> Result<Config, Report> {
 fn check_document(document: &Document, typed: &mut Typed) {
     let root = typed.tree.root();
     match &document.routes {
+        // A misspelt `routes` is told of as an unknown key.
+        Field::Absent if resembles(typed, root, "routes") => {}
         Field::Absent => {
             let problem = match typed.tree.kind(root) {
                 Kind::Broken => return,
@@ -88,7 +99,7 @@ fn route_config(
 ) -> Option<RouteConfig> {
     for (key, absent) in [("localPort", spec.local_port.is_absent()), ("upstream", spec.upstream.is_absent())]
     {
-        if absent {
+        if absent && !node.is_some_and(|node| resembles(typed, node, key)) {
             let place = place(typed, node);
             let label = format!("this route needs `{key}`");
             typed.note(Diagnostic::new(format!("`{key}` is missing")).at(place).label(label));
@@ -135,6 +146,15 @@ pub(super) fn route_name(spec: &RouteSpec) -> Option<Arc<str>> {
 /// The faults of a route: the shorthands first, then the list. Each name may be taken once.
 fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
     let mut faults = shorthands(spec);
+    if let Field::Good { node, value } = &spec.faults
+        && value.len() > MAX_FAULTS
+    {
+        let place = place(typed, *node);
+        typed.note(
+            Diagnostic::new(format!("a route has at most {MAX_FAULTS} faults")).at(place).label("too many"),
+        );
+        return Vec::new();
+    }
     let mut taken: Vec<(Arc<str>, Option<NodeId>)> =
         faults.iter().map(|(fault, node)| (Arc::clone(&fault.name), *node)).collect();
     for item in spec.faults.get().map(Vec::as_slice).unwrap_or_default() {
@@ -188,6 +208,14 @@ fn shorthands(spec: &RouteSpec) -> Vec<(Fault, Option<NodeId>)> {
         );
     }
     faults
+}
+
+/// Whether a mapping has a key that was probably meant as `key`.
+fn resembles(typed: &Typed, map: NodeId, key: &str) -> bool {
+    match typed.tree.kind(map) {
+        Kind::Map(entries) => entries.iter().any(|entry| nearest(&entry.key, [key]).is_some()),
+        _ => false,
+    }
 }
 
 /// The place of a node, if it came from the text.

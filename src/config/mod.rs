@@ -5,9 +5,13 @@
 //! free is for others to find out.
 
 mod admin;
+#[cfg(test)]
+mod against_serde_yaml;
+mod builder;
 mod bytes;
 mod crosscheck;
 mod de;
+mod de_access;
 mod de_error;
 mod document;
 mod file;
@@ -124,7 +128,7 @@ pub fn parse(text: &[u8], name: &str, env: Env<'_>) -> Result<Config, Refused> {
 impl Typed {
     /// What it means, or everything that is wrong with it.
     pub fn mean(self) -> Result<Config, Refused> {
-        meaning::config(self).map_err(|report| Refused::from(Box::new(report)))
+        meaning::config(self).map_err(Refused::from)
     }
 }
 

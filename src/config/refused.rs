@@ -38,7 +38,7 @@ impl Refused {
     pub fn problems(&self) -> Vec<Problem> {
         let of = |problem: &Diagnostic| {
             let at = problem.place.as_ref().map(|place| self.report.line_column(place));
-            let place = problem.place.clone().unwrap_or_default();
+            let place = problem.place.as_deref().cloned().unwrap_or_default();
             Problem {
                 title: problem.title.clone(),
                 advice: problem.label.clone(),

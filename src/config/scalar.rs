@@ -6,7 +6,7 @@ use super::tree::Kind;
 
 /// The meaning of an unquoted scalar (YAML 1.2's core rules; JSON's words are among them). Numbers in notations that
 /// are easily misread stay apart, so that they can be refused wherever they matter.
-pub fn resolve(text: &str) -> Kind {
+pub(super) fn resolve(text: &str) -> Kind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
         "true" | "True" | "TRUE" => return Kind::Bool(true),

@@ -3,6 +3,7 @@
 //! Done on the tree, never on the text, so that a value can break out of nothing. What a variable holds never appears
 //! in a message.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::tree::{Kind, MAX_TEXT, Spot, Tree};
@@ -16,6 +17,8 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) fn substitute(tree: &mut Tree, env: Env<'_>, problems: &mut Problems) {
     let mut todo = vec![tree.root()];
     let mut budget = MAX_TEXT;
+    // Aliases share their text: each text is looked at once, however often it stands in the tree.
+    let mut known: HashMap<usize, Option<Kind>> = HashMap::new();
     while let Some(node) = todo.pop() {
         match tree.kind(node) {
             Kind::List(items) => todo.extend(items),
@@ -23,14 +26,19 @@ pub(super) fn substitute(tree: &mut Tree, env: Env<'_>, problems: &mut Problems)
                 let ignored = |key: &str| node == tree.root() && key.starts_with("x-");
                 todo.extend(entries.iter().filter(|entry| !ignored(&entry.key)).map(|entry| entry.value));
             }
-            Kind::Text(text) if text.contains('$') => {
+            Kind::Text(text) => {
                 let text = Arc::clone(text);
-                match expand(&text, env, &mut budget) {
-                    Ok(kind) => tree.replace(node, kind),
-                    Err(trouble) => {
-                        problems.add(trouble.told(tree, node));
-                        tree.replace(node, Kind::Broken);
+                let kind = known.entry(text.as_ptr() as usize).or_insert_with(|| {
+                    if !text.contains('$') {
+                        return None;
                     }
+                    Some(expand(&text, env, &mut budget).unwrap_or_else(|trouble| {
+                        problems.add(trouble.told(tree, node));
+                        Kind::Broken
+                    }))
+                });
+                if let Some(kind) = kind {
+                    tree.replace(node, kind.clone());
                 }
             }
             _ => {}

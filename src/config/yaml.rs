@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StructureStyle, Tag};
 
+use super::builder::{Builder, here, too_deep};
 use super::scalar::resolve;
-use super::tree::{Builder, Entry, Kind, MAX_DEPTH, here, too_deep};
+use super::tree::{Entry, Kind, MAX_DEPTH};
+
 use super::yaml_errors::explain;
 use crate::spec::text::shown_short;
 use crate::spec::{Diagnostic, NodeId, Span};
@@ -22,13 +24,17 @@ pub(super) fn read(text: &str, builder: &mut Builder) -> Result<(), Diagnostic> 
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {
-                reader.take(event, Span::new(span.byte_range().unwrap_or_default()))?;
+                let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(Span::new);
+                reader.take(event, Span::new(span.byte_range().unwrap_or_default()), tag)?;
             }
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len());
                 return Err(explain(text, error.kind(), at, reader.open_bracket()));
             }
         }
+    }
+    if reader.documents == 0 {
+        builder.add(Kind::Null, Span::default())?;
     }
     Ok(())
 }
@@ -62,7 +68,7 @@ struct Reader<'t, 'b> {
 }
 
 impl Reader<'_, '_> {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Diagnostic> {
+    fn take(&mut self, event: Event<'_>, span: Span, tag_span: Option<Span>) -> Result<(), Diagnostic> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -73,16 +79,16 @@ impl Reader<'_, '_> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.scalar(&text, style, anchor, tag.as_deref(), span)?
+                self.scalar(&text, style, anchor, tag.as_deref().zip(tag_span), span)?;
             }
             Event::SequenceStart(style, anchor, tag) => {
-                self.check_tag(tag.as_deref(), "seq", span);
-                self.begin(Inside::List(Vec::new()), style, anchor, span)?;
+                let node = self.begin(Inside::List(Vec::new()), style, anchor, span)?;
+                self.check_tag(node, tag.as_deref().zip(tag_span), "seq");
             }
             Event::MappingStart(style, anchor, tag) => {
-                self.check_tag(tag.as_deref(), "map", span);
                 let inside = Inside::Map { entries: Vec::new(), merged: Vec::new(), key: None };
-                self.begin(inside, style, anchor, span)?;
+                let node = self.begin(inside, style, anchor, span)?;
+                self.check_tag(node, tag.as_deref().zip(tag_span), "map");
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
             Event::Alias(anchor) => self.alias(anchor, span)?,
@@ -105,7 +111,7 @@ impl Reader<'_, '_> {
         text: &str,
         style: ScalarStyle,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Diagnostic> {
         let plain = style == ScalarStyle::Plain;
@@ -116,10 +122,10 @@ impl Reader<'_, '_> {
             }
             return Ok(());
         }
-        let kind = match tag.map(|tag| (tag, core(tag))) {
+        let kind = match tag.map(|(tag, at)| (tag, at, core(tag))) {
             None if plain => resolve(text),
-            None | Some((_, Some("str"))) => Kind::Text(Arc::from(text)),
-            Some((tag, core)) => {
+            None | Some((_, _, Some("str"))) => Kind::Text(Arc::from(text)),
+            Some((tag, at, core)) => {
                 let kind = resolve(text);
                 let fits = matches!(
                     (core, &kind),
@@ -131,7 +137,7 @@ impl Reader<'_, '_> {
                 if fits {
                     kind
                 } else {
-                    let problem = unknown_tag(tag, span);
+                    let problem = unknown_tag(tag, at);
                     return self.broken(problem, span);
                 }
             }
@@ -147,22 +153,21 @@ impl Reader<'_, '_> {
         style: StructureStyle,
         anchor: usize,
         span: Span,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<NodeId, Diagnostic> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(span));
         }
         if let Some(Open { inside: Inside::Map { key: None, .. }, .. }) = self.open.last() {
             return Err(Diagnostic::new("a list or mapping stands where a key belongs")
                 .at(Some(here(span)))
-                .label("a key is plain text")
-                .help("in a flow list or mapping, text with `${…}` or braces needs quotes: \"${NAME}\""));
+                .label("a key is plain text"));
         }
         if anchor > 0 {
             self.anchors.insert(anchor, None);
         }
         let node = self.builder.add(Kind::Null, span)?;
         self.open.push(Open { node, anchor, flow: style == StructureStyle::Flow, inside });
-        Ok(())
+        Ok(node)
     }
 
     fn end(&mut self, span: Span) -> Result<(), Diagnostic> {
@@ -201,7 +206,8 @@ impl Reader<'_, '_> {
                 Kind::Broken => {}
                 _ => {
                     let place = here(self.builder.span(source));
-                    self.builder.problems.add(
+                    self.builder.note(
+                        source,
                         Diagnostic::new("`<<` merges mappings only")
                             .at(Some(place))
                             .label("this is no mapping, nor a list of mappings"),
@@ -257,19 +263,17 @@ impl Reader<'_, '_> {
     }
 
     fn broken(&mut self, problem: Diagnostic, span: Span) -> Result<(), Diagnostic> {
-        self.builder.problems.add(problem);
-        let key_wanted = matches!(self.open.last(), Some(Open { inside: Inside::Map { key: None, .. }, .. }));
-        if key_wanted && let Some(Open { inside: Inside::Map { key, .. }, .. }) = self.open.last_mut() {
-            *key = Some(Key { text: Arc::from(""), span, merges: false });
-            return Ok(());
+        if let Some(Open { inside: Inside::Map { key: None, .. }, .. }) = self.open.last() {
+            return Err(problem);
         }
         let node = self.builder.add(Kind::Broken, span)?;
+        self.builder.note(node, problem);
         self.place(node)
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, fitting: &str, span: Span) {
-        if let Some(tag) = tag.filter(|tag| core(tag) != Some(fitting)) {
-            self.builder.problems.add(unknown_tag(tag, span));
+    fn check_tag(&mut self, node: NodeId, tag: Option<(&Tag, Span)>, fitting: &str) {
+        if let Some((tag, at)) = tag.filter(|(tag, _)| core(tag) != Some(fitting)) {
+            self.builder.note(node, unknown_tag(tag, at));
         }
     }
 

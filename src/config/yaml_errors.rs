@@ -2,7 +2,7 @@
 
 use granit_parser::ErrorKind;
 
-use super::tree::{here, too_deep};
+use super::builder::{here, too_deep};
 use crate::spec::{Diagnostic, Span};
 
 /// The problem of a text that is not YAML. `bracket` is the `[` or `{` that is open at that place.
@@ -19,18 +19,21 @@ pub(super) fn explain(text: &str, kind: &ErrorKind, at: usize, bracket: Option<S
         K::InvalidBlockEntryWhitespace | K::InvalidMappingValueWhitespace | K::TabAtBlockScalarStart => {
             ("a tab stands where a blank belongs", "use blanks")
         }
-        K::UnclosedQuotedScalar | K::DocumentIndicatorInQuotedScalar => {
-            ("a quote is not closed", "the text begins or goes on here")
-        }
-        K::InvalidQuotedScalarIndent | K::InvalidFlowScalarIndent => {
-            ("a quote is not closed, or its text is not indented", "the quoted text runs on to here")
+        K::UnclosedQuotedScalar
+        | K::DocumentIndicatorInQuotedScalar
+        | K::InvalidQuotedScalarIndent
+        | K::InvalidFlowScalarIndent => {
+            // The parser stops where the text runs into what follows; the last quote before that opened it.
+            let before = text.get(..at).unwrap_or_default();
+            let quote = before.rfind(['"', '\'']).map_or(span, |quote| Span::new(quote..quote + 1));
+            return Diagnostic::new("a quote is not closed").at(Some(here(quote))).label("it is opened here");
         }
         K::UnclosedFlowCollection { .. } => ("a bracket is not closed", "it is opened here"),
         K::MisplacedFlowCollectionEnd => ("a bracket closes what nothing opened", "take it away"),
         K::MismatchedFlowCollectionEnd { open, close } => {
             let title = format!("`{open}` is closed by `{close}`");
             return with_bracket(
-                Diagnostic::new(title).at(Some(here(span))).label("the wrong bracket"),
+                Diagnostic::new(title).at(Some(here(span))).label("it is opened here"),
                 bracket,
             );
         }
@@ -49,7 +52,7 @@ pub(super) fn explain(text: &str, kind: &ErrorKind, at: usize, bracket: Option<S
             ("the indentation is wrong, or a key is missing", "this fits no line above it")
         }
         K::ExpectedBlockSequenceEntry | K::BlockSequenceEntryNotAllowed => {
-            ("a list item is out of place", "the `-` of one list stand under each other")
+            ("the indentation is wrong, or a `- ` is missing", "this fits no line above it")
         }
         K::MappingValueNotAllowed | K::MappingKeyNotAllowed => {
             ("a second `:` on a line, or a key out of place", "text that holds `: ` needs quotes")
@@ -89,9 +92,11 @@ pub(super) fn explain(text: &str, kind: &ErrorKind, at: usize, bracket: Option<S
             );
         }
     };
-    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(..at).unwrap_or_default().rfind('\n').map_or(0, |newline| newline + 1);
     let mut problem = Diagnostic::new(title).at(Some(here(span))).label(label);
-    if bracket.is_some() && text[line..].lines().next().is_some_and(|line| line.contains("${")) {
+    if bracket.is_some()
+        && text.get(line..).unwrap_or_default().lines().next().is_some_and(|line| line.contains("${"))
+    {
         problem = problem.help("inside brackets `${NAME}` needs quotes: \"${NAME}\"");
     }
     with_bracket(problem, bracket)

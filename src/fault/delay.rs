@@ -33,7 +33,7 @@ impl Delay {
         self.distribution.sample(self.delay.get(), self.jitter.get(), &mut dice.draws())
     }
 
-    /// What becomes of a connection, as a clause.
+    /// What becomes of a connection, as words that follow "is".
     pub fn says(&self) -> String {
         let (delay, jitter) = (self.delay.get(), self.jitter.get());
         let wait = match self.distribution {
@@ -47,7 +47,7 @@ impl Delay {
                 format!("{} give or take {}, at times much longer (pareto),", self.delay, self.jitter)
             }
         };
-        format!("waits {wait} before the upstream is dialled; what the client sends meanwhile is kept")
+        format!("kept waiting {wait} before the upstream is dialled; what the client sends meanwhile is kept")
     }
 
     /// The same for a cell of a table.

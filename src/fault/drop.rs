@@ -23,13 +23,13 @@ pub enum How {
 }
 
 impl Drop {
-    /// What becomes of a connection, as a clause.
+    /// What becomes of a connection, as words that follow "is".
     pub fn says(&self) -> String {
         let how = match self.how {
             How::Close => "closed",
             How::Reset => "reset",
         };
-        format!("is accepted and at once {how}; the upstream never hears of it")
+        format!("accepted and at once {how}; the upstream never hears of it")
     }
 
     /// The same for a cell of a table.

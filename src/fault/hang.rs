@@ -16,11 +16,11 @@ pub struct Hang {
 }
 
 impl Hang {
-    /// What becomes of a connection, as a clause.
+    /// What becomes of a connection, as words that follow "is".
     pub fn says(&self) -> String {
         match self.close_after {
-            Some(time) => format!("is accepted, never answered, and closed after {time}"),
-            None => "is accepted and never answered, until the client goes".to_owned(),
+            Some(time) => format!("accepted, never answered, closed after {time}"),
+            None => "accepted and never answered, until the client goes".to_owned(),
         }
     }
 

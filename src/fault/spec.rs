@@ -18,7 +18,7 @@ impl Effect {
     /// The words of all effects, in the order of the documentation.
     pub const WORDS: &'static [&'static str] = &["drop", "hang", "delay"];
 
-    /// What becomes of a connection that is chosen, as a clause: "is accepted and at once closed".
+    /// What becomes of a connection that is chosen, as words that follow "is": "accepted and at once closed".
     pub fn says(&self) -> String {
         match self {
             Effect::Drop(drop) => drop.says(),
@@ -98,7 +98,7 @@ enum Word {
 
 /// The keys of every fault that belong neither to its trigger nor to its effect.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, expecting = "a mapping of its parameters")]
 struct Naming {
     /// What the fault is called; unique on its route. Left out: the effect's word.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +172,7 @@ fn item<E: JsonSchema>(word: &str, generator: &mut SchemaGenerator) -> Schema {
     }
     let body = serde_json::json!({
         "type": if bare { serde_json::json!(["object", "null"]) } else { serde_json::json!("object") },
-        "description": description.clone(),
+        "description": description,
         "properties": properties,
         "required": required,
         "additionalProperties": false,

@@ -118,15 +118,27 @@ mod tests {
 
     /// A sink that takes nothing until it is opened.
     #[derive(Clone, Default)]
-    struct Gate(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Gate(Arc<Inner>);
+
+    #[derive(Default)]
+    struct Inner {
+        state: Mutex<State>,
+        opened: Condvar,
+    }
+
+    #[derive(Default)]
+    struct State {
+        open: bool,
+        written: Vec<u8>,
+    }
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let mut state = self.0.0.lock().unwrap();
-            while !state.0 {
-                state = self.0.1.wait(state).unwrap();
+            let mut state = self.0.state.lock().unwrap();
+            while !state.open {
+                state = self.0.opened.wait(state).unwrap();
             }
-            state.1.extend_from_slice(bytes);
+            state.written.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -148,12 +160,18 @@ mod tests {
         });
         wait.recv_timeout(Duration::from_secs(10)).expect("writing to a blocked sink must not block");
         assert_eq!(writer.dropped(), 4096);
-        gate.0.0.lock().unwrap().0 = true;
-        gate.0.1.notify_all();
-        writer.line("last".to_owned());
-        writer.flush();
-        let written = String::from_utf8(gate.0.0.lock().unwrap().1.clone()).unwrap();
-        assert!(written.contains("\"event\":\"missed\",\"level\":\"warn\",\"count\":4096"));
-        assert_eq!(written.lines().filter(|line| line.starts_with('x')).count(), 4096);
+        gate.0.state.lock().unwrap().open = true;
+        gate.0.opened.notify_all();
+        let written = || String::from_utf8(gate.0.state.lock().unwrap().written.clone()).unwrap();
+        // Each flush waits half a second at most: enough of them for any machine.
+        for _ in 0..20 {
+            writer.flush();
+            if written().contains("missed") {
+                break;
+            }
+            writer.line("more".to_owned());
+        }
+        assert!(written().contains(&format!("\"level\":\"warn\",\"count\":{}", writer.dropped())));
+        assert_eq!(written().lines().filter(|line| line.starts_with('x')).count(), 4096);
     }
 }

@@ -113,24 +113,22 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         if !this.draining && this.drain.as_mut().poll(cx).is_ready() {
             this.draining = true;
         }
-        loop {
-            if let Some(outcome) = this.poll_ways(cx) {
-                return Poll::Ready(outcome);
-            }
-            if this.up.pump.progressed || this.down.pump.progressed {
-                this.up.pump.progressed = false;
-                this.down.pump.progressed = false;
-                this.last_progress = Instant::now();
-            }
-            let Some((at, ending)) = this.deadline() else { return Poll::Pending };
-            if this.alarm.poll(cx, at).is_pending() {
-                return Poll::Pending;
-            }
-            // While a reset waits for its bytes to be sent, the limit ends only the waiting.
-            return match this.first_broken() {
-                Some(outcome) => Poll::Ready(outcome),
-                None => ended(ending, Side::None),
-            };
+        if let Some(outcome) = this.poll_ways(cx) {
+            return Poll::Ready(outcome);
+        }
+        if this.up.pump.progressed || this.down.pump.progressed {
+            this.up.pump.progressed = false;
+            this.down.pump.progressed = false;
+            this.last_progress = Instant::now();
+        }
+        let Some((at, ending)) = this.deadline() else { return Poll::Pending };
+        if this.alarm.poll(cx, at).is_pending() {
+            return Poll::Pending;
+        }
+        // While a reset waits for its bytes to be sent, the limit ends only the waiting.
+        match this.first_broken() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => ended(ending, Side::None),
         }
     }
 

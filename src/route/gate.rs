@@ -12,7 +12,7 @@ use crate::observe::FaultStats;
 
 /// The route's accept faults and what their triggers remember.
 #[derive(Debug)]
-pub struct Gate {
+pub(super) struct Gate {
     entries: Vec<Entry>,
 }
 
@@ -26,20 +26,20 @@ struct Entry {
 
 /// A fault that will befall a connection.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub(super) struct Taken {
     /// Which.
-    pub fault: Arc<Fault>,
+    pub(super) fault: Arc<Fault>,
     /// Where its firing is counted.
-    pub stats: Arc<FaultStats>,
+    pub(super) stats: Arc<FaultStats>,
     /// How it came to be chosen.
-    pub chosen: Chosen,
+    pub(super) chosen: Chosen,
     /// What its effect draws from, apart from the draw that chose it.
-    pub dice: Dice,
+    pub(super) dice: Dice,
 }
 
 impl Gate {
     /// A gate for faults that arrive now.
-    pub fn new(faults: &[Fault], now: Instant) -> Self {
+    pub(super) fn new(faults: &[Fault], now: Instant) -> Self {
         let entries = faults
             .iter()
             .map(|fault| Entry {
@@ -53,7 +53,7 @@ impl Gate {
     }
 
     /// The faults that befall the next connection, in their order. `dice` are the connection's own.
-    pub fn decide(&mut self, client: IpAddr, dice: &Dice, now: Instant) -> Vec<Taken> {
+    pub(super) fn decide(&mut self, client: IpAddr, dice: &Dice, now: Instant) -> Vec<Taken> {
         let mut taken = Vec::new();
         for entry in &mut self.entries {
             if entry.gone_at.is_some_and(|at| now >= at) {
@@ -74,12 +74,12 @@ impl Gate {
     }
 
     /// The faults whose time is over, with when it is over; each until it is taken out.
-    pub fn next_expiry(&self) -> Option<Instant> {
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.entries.iter().filter_map(|entry| entry.gone_at).min()
     }
 
     /// Takes out the faults whose time is over.
-    pub fn expire(&mut self, now: Instant) -> Vec<Arc<Fault>> {
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Arc<Fault>> {
         let (gone, left) = std::mem::take(&mut self.entries)
             .into_iter()
             .partition(|entry: &Entry| entry.gone_at.is_some_and(|at| now >= at));
@@ -88,19 +88,19 @@ impl Gate {
     }
 
     /// How often each fault took effect.
-    pub fn fired(&self) -> impl Iterator<Item = (&Fault, u64)> {
+    pub(super) fn fired(&self) -> impl Iterator<Item = (&Fault, u64)> {
         self.entries.iter().map(|entry| (&*entry.fault, entry.stats.fired()))
     }
 }
 
 impl Taken {
     /// The draw and the probability it was below, when chance decided.
-    pub fn draw(&self) -> Option<(f64, f64)> {
+    pub(super) fn draw(&self) -> Option<(f64, f64)> {
         self.chosen.draw.map(|draw| (draw, self.fault.trigger.probability.get()))
     }
 
     /// The effect.
-    pub fn effect(&self) -> &Effect {
+    pub(super) fn effect(&self) -> &Effect {
         &self.fault.effect
     }
 }

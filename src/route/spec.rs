@@ -18,7 +18,7 @@ use crate::upstream::Endpoint;
 #[serde(rename_all = "camelCase", default, expecting = "a route: a mapping with localPort and upstream")]
 #[schemars(deny_unknown_fields, extend("required" = ["localPort", "upstream"]))]
 pub struct RouteSpec {
-    /// What the route is called in logs, metrics and the API. Left out: port-<localPort>.
+    /// What the route is called in logs, metrics and the API. Left out: `port-<localPort>`.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub name: Field<Name>,
     /// The port to listen on, 1..65535, or auto for whatever the system gives.
@@ -30,7 +30,7 @@ pub struct RouteSpec {
     /// false keeps the route and does not listen. Left out: true.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub enabled: Field<bool>,
-    /// Where connections go: host:port, [v6]:port, or builtin:NAME.
+    /// Where connections go: `host:port`, `[v6]:port`, or `builtin:NAME`.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub upstream: Field<Endpoint>,
     /// The share of connections that are accepted and at once closed, 0..1. Short for a drop fault.

@@ -11,7 +11,7 @@ pub struct Diagnostic {
     /// What is wrong, in a sentence that also stands alone on a line.
     pub title: String,
     /// Where. None: the document as a whole, or what it is kept in.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What stands under the value, beside the caret.
     pub label: String,
     /// Other places that have to do with it.
@@ -38,7 +38,7 @@ impl Diagnostic {
     /// Says where it is.
     #[must_use]
     pub fn at(mut self, place: Option<Place>) -> Diagnostic {
-        self.place = place;
+        self.place = place.map(Box::new);
         self
     }
 

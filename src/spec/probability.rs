@@ -32,7 +32,7 @@ impl fmt::Display for Probability {
         // The division by a power of ten of a decimal text would show its rounding; six digits hide it.
         let percent = self.0 * 100.0;
         if percent > 0.0 && percent < 0.000_1 {
-            return write!(f, "{percent:e}%");
+            return write!(f, "{percent:.0e}%");
         }
         let text = format!("{percent:.6}");
         write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))

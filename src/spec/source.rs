@@ -41,7 +41,8 @@ impl Source {
 
     /// Marks a stretch as secret: `***` stands in its place from now on.
     pub fn hide(&mut self, span: Range<usize>) {
-        self.hidden.push(span);
+        let after = self.hidden.partition_point(|hidden| hidden.start <= span.start);
+        self.hidden.insert(after, span);
     }
 
     /// Line and column of a byte, both from 1, columns in characters.
@@ -96,7 +97,8 @@ impl Source {
     }
 
     fn seen(&self, at: usize) -> Seen {
-        match self.hidden.iter().find(|hidden| hidden.contains(&at)) {
+        let after = self.hidden.partition_point(|hidden| hidden.start <= at);
+        match self.hidden[..after].last().filter(|hidden| hidden.contains(&at)) {
             Some(hidden) => Seen::Secret { first: hidden.start == at },
             None => Seen::Plain,
         }
@@ -130,7 +132,7 @@ mod tests {
         let source = Source::new("x", "a\r\nbü c\rd\n");
         assert_eq!(source.line_column(0), (1, 1));
         assert_eq!(source.line_column(6), (2, 3));
-        assert_eq!(source.line_column(9), (3, 2));
+        assert_eq!(source.line_column(9), (3, 1));
         assert_eq!(source.line_column(99), (4, 1));
         assert_eq!(&source.text()[source.line_range(4)], "bü c");
     }

@@ -1,0 +1,367 @@
+//! Every kind of malformed configuration is refused with a message that says what to write instead.
+//!
+//! The messages are kept as snapshots, one file per kind, to be read as a user would read them.
+
+mod config_support;
+
+use config_support::{refused, route};
+
+/// The messages of many documents, one after the other, each under the text it is about.
+fn messages<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String {
+    texts
+        .into_iter()
+        .map(|text| {
+            let text = text.as_ref();
+            let shown: String = text.chars().take(300).collect();
+            format!("### {}\n{}\n", shown.trim_end().escape_debug(), refused(text.as_bytes()))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn drop_rate() {
+    let values = [
+        "-0.1", "1.4", ".nan", ".inf", "'0.5'", "50%", "1e400", "true", "[0.5]", "{a: 1}", "null", "", "0x1",
+        "01",
+    ];
+    insta::assert_snapshot!(messages(values.map(|value| route(&format!("dropRate: {value}")))));
+}
+
+#[test]
+fn local_port() {
+    let values = [
+        "0",
+        "65536",
+        "-1",
+        "'8080'",
+        "8080.5",
+        "8080.0",
+        "1e3",
+        "0x1F90",
+        "08080",
+        "1_000",
+        "null",
+        "[80]",
+        "http",
+        "99999999999999999999999999999999999999999999",
+    ];
+    insta::assert_snapshot!(messages(
+        values.map(|value| format!("routes:\n  - localPort: {value}\n    upstream: db:5432\n"))
+    ));
+}
+
+#[test]
+fn upstream() {
+    let label = format!("{}.example:80", "a".repeat(64));
+    let name = format!("{}:80", "abc.".repeat(64));
+    let values = [
+        "db",
+        "':80'",
+        "db:0",
+        "db:65536",
+        "db:http",
+        "'::1'",
+        "::1:5432",
+        "'[::1:5432'",
+        "http://db:80",
+        "db:80/path",
+        "postgres://admin:hunter2@db:5432/x",
+        "admin:hunter2@db:5432",
+        "'db :80'",
+        "\"db\\0:80\"",
+        "\"db:80\\n\"",
+        label.as_str(),
+        name.as_str(),
+        "''",
+        "5432",
+        "null",
+        "[a:1, b:2]",
+        "{endpoints: [a:1]}",
+        "builtin:ehco",
+        "256.0.0.1:80",
+        "bücher.example:80",
+    ];
+    insta::assert_snapshot!(messages(
+        values.map(|value| format!("routes:\n  - localPort: 15432\n    upstream: {value}\n"))
+    ));
+}
+
+#[test]
+fn times() {
+    let values = [
+        "latencyMs: -5",
+        "latencyMs: 99999999999999999999",
+        "latencyMs: '200'",
+        "latencyMs: 200ms",
+        "latencyMs: 1.5",
+        "jitterMs: 1e3",
+        "timeoutMs: 9000000000000000",
+        "timeouts: {connect: 5}",
+        "timeouts: {connect: 0s}",
+        "timeouts: {idle: never}",
+        "timeouts: {connect: none}",
+        "timeouts: {lifetime: 99999999999h}",
+        "timeouts: {halfClose: -5s}",
+        "timeouts: 5s",
+        "timeouts: {conect: 5s, halfClose: 5 s}",
+        "faults: [delay: {delay: 200}]",
+    ];
+    insta::assert_snapshot!(messages(values.map(route)));
+}
+
+#[test]
+fn faults() {
+    let values = [
+        "faults: [latencey: {delay: 200ms}]",
+        "faults: [dorp]",
+        "faults: [latency: {delay: 5ms}]",
+        "faults: {drop: {}}",
+        "faults: [{}]",
+        "faults: [{drop: {}, hang: {}}]",
+        "faults: [5]",
+        "faults: [[drop]]",
+        "faults: [drop: reset]",
+        "faults: [drop: {how: rset}]",
+        "faults: [drop: {howw: reset, probabilty: 0.5}]",
+        "faults: [drop: {probability: 2, how: x, every: 0}]",
+        "faults: [drop: {times: 0}]",
+        "faults: [drop: {direction: upstream}]",
+        "faults: [drop: {client: 10.0.0.1/8}]",
+        "faults: [delay]",
+        "faults: [delay: {jitter: 5ms}]",
+        "faults: [delay: {delay: 5, jitter: x}]",
+        "faults: [drop, drop]",
+        "dropRate: 0.5\n    faults: [drop]",
+        "faults: [drop: {name: a}, hang: {name: a}]",
+        "faults: [drop: {for: 0s}]",
+        "faults: [drop: {name: ''}]",
+        "faults: [drop: {name: 5}]",
+        "faults: [drop: {skip: -1, enabled: yes}]",
+    ];
+    insta::assert_snapshot!(messages(values.map(route)));
+}
+
+#[test]
+fn keys() {
+    let base = "    localPort: 15432\n    upstream: db:5432\n";
+    insta::assert_snapshot!(messages([
+        route("droprate: 0.5"),
+        route("drop_rate: 0.5"),
+        route("DropRate: 0.5\n    dropRate: 0.5"),
+        route("colour: red"),
+        route("limits: {connections: 5}"),
+        format!("route:\n  - name: a\n{base}"),
+        format!("routse:\n  - name: a\n{base}"),
+        "routes:\n  - name: a\n    upstream: db:5432\n  - localPort: 5\n".to_owned(),
+        "routes:\n  - {}\n  - 5\n  - null\n".to_owned(),
+        format!("routes:\n    name: a\n{base}"),
+        format!("seed: 1\nroutes:\n  - name: a\n{base}seed: 2\n"),
+        route("name: b\n    name: c"),
+        route("2: x\n    true: y"),
+        route("\"a\\u202eb\": 1"),
+    ]));
+}
+
+#[test]
+fn top_level() {
+    let values = [
+        "seed: -1",
+        "seed: 18446744073709551616",
+        "seed: x",
+        "seed: 1.5",
+        "bind: localhost",
+        "bind: 127.0.0.1:80",
+        "bind: '[::1]'",
+        "bind: 5",
+        "admin: true",
+        "admin: 8474",
+        "admin: localhost",
+        "admin: '*:8474'",
+        "admin: {listn: 127.0.0.1:8474}",
+        "admin: {listen: 127.0.0.1}",
+        "admin: [a]",
+        "admin: {allowedHosts: a.b}",
+        "log: debug",
+        "log: {level: verbose}",
+        "log: {level: 'a b=info'}",
+        "log: {format: xml}",
+        "log: {format: 5}",
+        "drainTimeout: 25",
+        "drainIdle: 0x5",
+        "statsInterval: 0s",
+        "preDrainDelay: never",
+        "x: 1",
+    ];
+    insta::assert_snapshot!(messages(values.map(|line| format!("{line}\n{}", route("enabled: true")))));
+}
+
+#[test]
+fn several_routes() {
+    let two = |a: &str, b: &str| format!("routes:\n  - {{{a}}}\n  - {{{b}}}\n");
+    insta::assert_snapshot!(messages([
+        two("localPort: 8080, upstream: 'a:1'", "localPort: 8080, upstream: 'b:1'"),
+        two(
+            "localPort: 8080, bind: '*', upstream: 'a:1'",
+            "localPort: 8080, bind: 127.0.0.1, upstream: 'b:1'"
+        ),
+        two("name: x, localPort: 1, upstream: 'a:1'", "name: x, localPort: 2, upstream: 'b:1'"),
+        two("localPort: 1, upstream: 'a:1'", "name: port-1, localPort: 2, upstream: 'b:1'"),
+        two("localPort: 8080, upstream: 'localhost:8080'", "localPort: 2, upstream: 'b:1'"),
+        two("localPort: 8080, upstream: '127.0.0.1:8081'", "localPort: 8081, upstream: 'localhost:8080'"),
+        two("localPort: 8080, bind: '*', upstream: '[::1]:8080'", "localPort: auto, upstream: 'b:1'"),
+        format!(
+            "admin: 127.0.0.1:8474\n{}",
+            two("localPort: 8474, upstream: 'a:1'", "localPort: 2, upstream: 'b:1'")
+        ),
+        format!(
+            "admin: {{listen: '[::1]:99'}}\n{}",
+            two("localPort: 99, upstream: 'a:1'", "localPort: 2, upstream: 'b:1'")
+        ),
+    ]));
+}
+
+#[test]
+fn whole_documents() {
+    insta::assert_snapshot!(messages([
+        "",
+        " \n\n",
+        "# nothing\n",
+        "routes:\n",
+        "routes: []\n",
+        "[]",
+        "{}",
+        "routes",
+        "42",
+        "null",
+        "---\n...\n",
+        "seed: 1\n",
+        "routes: 5\n",
+        "routes: [5, {localPort: x}]\n",
+        "\"routes\"",
+        "seed: 1\n---\nseed: 2\n",
+        "seed: 1\n...\nseed: 2\n",
+        "{\"seed\": 1} {\"seed\": 2}",
+        "{\"seed\": 1} x",
+    ]));
+}
+
+#[test]
+fn yaml() {
+    let deep = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>();
+    insta::assert_snapshot!(messages([
+        "routes: *nowhere\n",
+        "routes: &a [*a]\n",
+        "routes: !thing []\n",
+        "seed: !!int x\n",
+        "? [a, b]\n: 1\n",
+        "? {a: b}\n: 1\n",
+        "a: &x 1\n*x : 2\n",
+        "<<: 5\nseed: 1\n",
+        "a: b: c\n",
+        "routes:\n\t- name: a\n",
+        "routes:\n  - name: a\n   upstream: b\n",
+        "routes: \"abc\nseed: 1\n",
+        "name: 'abc\n",
+        "routes: [1, 2\nseed: 3\n",
+        "routes: {a: 1\n",
+        "routes: [a}\n",
+        "seed: ]\n",
+        "seed: @x\n",
+        "seed: %x\n",
+        "seed: `x`\n",
+        "routes\n  - a\n",
+        "seed: \"\\q\"\n",
+        "seed: \"a\" b\n",
+        "routes: [{name: a, upstream: ${HOST}:5}]\n",
+        "seed: 1\u{1b}[31m\n",
+        "seed: a\u{feff}b\n",
+        "- a\nseed: 1\n",
+        "%YAML 3.0\n---\na: 1\n",
+        deep.as_str(),
+    ]));
+}
+
+#[test]
+fn json() {
+    let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+    insta::assert_snapshot!(messages([
+        "{\"seed\": 1,}",
+        "[1, 2, ]",
+        "{\"seed\": 1 // one\n}",
+        "{# x\n}",
+        "{'seed': 1}",
+        "{\"seed\": 'x'}",
+        "{seed: 1}",
+        "{\"seed\": NaN}",
+        "{\"seed\": -Infinity}",
+        "{\"seed\": 01}",
+        "{\"seed\": +1}",
+        "{\"seed\": .5}",
+        "{\"seed\": 0x10}",
+        "{\"seed\": True}",
+        "{\"seed\": abc}",
+        "{\"seed\": \"\\ud800\"}",
+        "{\"seed\": \"\\x\"}",
+        "{\"seed\": \"abc}",
+        "{\"seed\": \"a\nb\"}",
+        "{\"seed\": \"a\tb\"}",
+        "{\"seed\" 1}",
+        "{\"seed\": 1 \"b\": 2}",
+        "{\"seed\": 1",
+        "[1",
+        "[1,",
+        "{\"seed\":",
+        "{---",
+        "{\"seed\": 1, \"seed\": 2}",
+        "{\"routes\": [{\"localPort\": 1e5, \"upstream\": \"db:5432\"}]}",
+        "{\"routes\": [}",
+        deep.as_str(),
+    ]));
+}
+
+#[test]
+fn bytes() {
+    let utf16: Vec<u8> = "seed: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let with_mark: Vec<u8> = [vec![0xfe, 0xff], utf16.clone()].concat();
+    let documents: [(&str, &[u8]); 7] = [
+        ("UTF-16", &utf16),
+        ("UTF-16 with a mark", &with_mark),
+        ("Latin-1", b"seed: 1\nname: caf\xe9\n"),
+        ("NUL", b"seed: 1\0\n"),
+        ("binary", b"\x7fELF\x02\x01\x01\x00\xff\xfe"),
+        ("gzip", b"\x1f\x8b\x08\x00abc"),
+        ("too large", &[b' '; (1 << 20) + 1]),
+    ];
+    let said: Vec<String> =
+        documents.iter().map(|(kind, bytes)| format!("### {kind}\n{}\n", refused(bytes))).collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn substitution() {
+    insta::assert_snapshot!(messages([
+        "seed: ${UNSET}\n",
+        "seed: ${UNSET:?set it to a number}\n",
+        "seed: ${SECRET}\n",
+        "seed: ${OPEN\n",
+        "seed: ${5x}\n",
+        "seed: ${SECRET:+x}\n",
+        "seed: ${SECRET}1\n",
+        "routes: [{upstream: \"${SECRET}\"}]\n",
+        "bind: ${SECRET}\n",
+        "log: {format: \"${SECRET}\"}\n",
+        "statsInterval: ${SECRET}\n",
+        "admin: \"a${SECRET}b\"\n",
+        "routes:\n  - localPort: 1\n    upstream: db:5432\n    faults: [\"${SECRET}\"]\n",
+    ]));
+}
+
+#[test]
+fn many_problems_come_in_one_run() {
+    let keys: String = (0..57).map(|key| format!("unknown{key}: 1\n")).collect();
+    insta::assert_snapshot!(messages([
+        "seed: x\nbind: y\nroutes:\n  - localPort: 0\n    upstream: db\n    dropRate: 2\n    faults:\n      - drop: {how: x, probability: y}\n      - dorp\n    timeouts: {connect: 5, idle: 6}\n  - upstraem: db:1\n".to_owned(),
+        keys,
+    ]));
+}
