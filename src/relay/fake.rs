@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::Transport;
+use super::{PeerEnd, Transport};
 
 /// The end the relay holds.
 pub(super) struct Fake(Arc<Mutex<State>>);
@@ -180,6 +180,15 @@ impl Transport for Fake {
             Poll::Pending
         })
         .await;
+    }
+
+    fn peer_ended(&self) -> Option<PeerEnd> {
+        let state = self.0.lock().unwrap();
+        match (state.reset, state.finished) {
+            (true, _) => Some(PeerEnd::Reset),
+            (_, true) => Some(PeerEnd::Fin),
+            _ => None,
+        }
     }
 
     fn abort(self) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFuture;
 
 use super::pump::{Passed, Pump};
-use super::{Alarm, Limits, Outcome, Stop, Transport};
+use super::{Alarm, Limits, Outcome, PeerEnd, Stop, Transport};
 use crate::observe::{Direction, Ending, Meter, Side};
 
 type Watch<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -23,6 +23,8 @@ pub(super) struct Machine<'a, C, U> {
     first_to_finish: Option<Side>,
     limits: &'a Limits,
     last_progress: Instant,
+    /// When it was last seen that nobody had left while bytes could not be delivered.
+    looked: Instant,
     draining: bool,
     alarm: Alarm,
     drain: Pin<Box<WaitForCancellationFuture<'a>>>,
@@ -43,6 +45,14 @@ struct End<'a, T> {
 struct Way {
     pump: Pump,
     state: State,
+}
+
+/// What a time limit brings.
+#[derive(Clone, Copy)]
+enum Limit {
+    Ends(Ending),
+    /// A look whether anybody has left.
+    Look,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +107,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             first_to_finish: None,
             limits,
             last_progress: Instant::now(),
+            looked: Instant::now(),
             draining: false,
             alarm: Alarm::default(),
             drain: Box::pin(stop.drain.cancelled()),
@@ -121,15 +132,37 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             this.down.pump.progressed = false;
             this.last_progress = Instant::now();
         }
-        let Some((at, ending)) = this.deadline() else { return Poll::Pending };
-        if this.alarm.poll(cx, at).is_pending() {
-            return Poll::Pending;
+        while let Some((at, limit)) = this.deadline() {
+            if this.alarm.poll(cx, at).is_pending() {
+                break;
+            }
+            let ending = match limit {
+                Limit::Ends(ending) => ending,
+                Limit::Look if this.someone_left_unseen() => Ending::HalfClose,
+                Limit::Look => {
+                    this.looked = Instant::now();
+                    continue;
+                }
+            };
+            // While a reset waits for its bytes to be sent, the limit ends only the waiting.
+            return match this.first_broken() {
+                Some(outcome) => Poll::Ready(outcome),
+                None => ended(ending, Side::None),
+            };
         }
-        // While a reset waits for its bytes to be sent, the limit ends only the waiting.
-        match this.first_broken() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => ended(ending, Side::None),
+        Poll::Pending
+    }
+
+    /// Whether a side has ended its stream behind bytes that cannot be delivered, and are therefore not read.
+    fn someone_left_unseen(&mut self) -> bool {
+        let client = if self.up.pump.holds() { self.client.transport.peer_ended() } else { None };
+        let upstream = if self.down.pump.holds() { self.upstream.transport.peer_ended() } else { None };
+        for (ended, broken) in [(client, &mut self.client.broken), (upstream, &mut self.upstream.broken)] {
+            if ended == Some(PeerEnd::Reset) {
+                broken.get_or_insert(io::ErrorKind::ConnectionReset.into());
+            }
         }
+        client.is_some() || upstream.is_some()
     }
 
     /// Polls both directions until neither has anything to say that could matter to the other.
@@ -174,22 +207,24 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         self.broke(Side::Client).or_else(|| self.broke(Side::Upstream))
     }
 
-    /// The next limit, and the ending it brings.
-    fn deadline(&self) -> Option<(Instant, Ending)> {
+    /// The next limit, and what it brings.
+    fn deadline(&self) -> Option<(Instant, Limit)> {
         let half_closed = self.up.pump.source_ended()
             || self.down.pump.source_ended()
             || self.up.state != State::Open
             || self.down.state != State::Open;
-        let quiet = |limit: std::time::Duration, ending| (self.last_progress + limit, ending);
+        let quiet = |limit: std::time::Duration, ending| (self.last_progress + limit, Limit::Ends(ending));
         let empty = !self.up.pump.holds() && !self.down.pump.holds();
         [
             half_closed.then(|| quiet(self.limits.half_close, Ending::HalfClose)),
+            (!half_closed && !empty)
+                .then(|| (self.last_progress.max(self.looked) + self.limits.half_close, Limit::Look)),
             self.limits.idle.map(|limit| quiet(limit, Ending::Idle)),
             self.limits
                 .drain_idle
                 .filter(|_| self.draining && empty)
                 .map(|limit| quiet(limit, Ending::Drain)),
-            self.limits.until.map(|at| (at, Ending::Lifetime)),
+            self.limits.until.map(|at| (at, Limit::Ends(Ending::Lifetime))),
         ]
         .into_iter()
         .flatten()

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use alarm::Alarm;
 pub use close::{close, discard};
-pub use transport::Transport;
+pub use transport::{PeerEnd, Transport};
 
 use crate::observe::{Ending, Meter, Side};
 use machine::Machine;

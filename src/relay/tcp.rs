@@ -1,8 +1,10 @@
 //! A TCP stream as a [`Transport`].
 
+use std::future::Future;
 use std::io;
 use std::os::fd::AsFd;
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -10,7 +12,7 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Transport;
+use super::{PeerEnd, Transport};
 
 impl Transport for TcpStream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -55,6 +57,16 @@ impl Transport for TcpStream {
     async fn reset_seen(&self) {
         // An error here means that the runtime is going away, and then nobody is waiting any more.
         let _ = self.ready(Interest::ERROR).await;
+    }
+
+    fn peer_ended(&self) -> Option<PeerEnd> {
+        // Polled once and with nobody to wake: the runtime says what it has been told already.
+        let ready = pin!(self.ready(Interest::READABLE | Interest::ERROR));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) if ready.is_error() => Some(PeerEnd::Reset),
+            Poll::Ready(Ok(ready)) if ready.is_read_closed() => Some(PeerEnd::Fin),
+            _ => None,
+        }
     }
 
     fn abort(self) {

@@ -180,6 +180,29 @@ async fn a_reset_to_a_reader_who_never_reads_is_given_up_at_the_half_close_limit
     assert!(client.saw_reset());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_ending_behind_bytes_that_cannot_be_delivered_is_found() {
+    for reset in [false, true] {
+        let rig = Rig::new(10, Limits { half_close: 5 * SECOND, ..QUIET });
+        rig.client.send(&[1; 50]);
+        sleep(12 * SECOND).await;
+        assert!(!rig.task.is_finished(), "a slow reader alone ends nothing");
+        if reset {
+            rig.client.reset();
+        } else {
+            rig.client.finish();
+        }
+        let server = rig.server.clone();
+        let ended = rig.ended().await;
+        let expected =
+            if reset { (Ending::PeerReset, Side::Client) } else { (Ending::HalfClose, Side::None) };
+        assert_eq!((ended.0, ended.1), expected);
+        // Looked for every 5 s; the ending by FIN may take a second more.
+        assert!(ended.2 <= 16 * SECOND, "{:?}", ended.2);
+        assert_eq!(server.saw_reset(), reset);
+    }
+}
+
 /// One thing a peer does.
 #[derive(Clone, Copy, Debug)]
 enum Act {

@@ -34,6 +34,18 @@ pub trait Transport: Send + Sync {
     /// Completes when the peer has reset the connection, also while nobody reads or writes.
     fn reset_seen(&self) -> impl Future<Output = ()> + Send;
 
+    /// What the peer has ended its stream with, so far as the system knows, also while bytes before it wait unread.
+    fn peer_ended(&self) -> Option<PeerEnd>;
+
     /// Ends the connection by RST.
     fn abort(self);
+}
+
+/// How a peer ended its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerEnd {
+    /// It has no more to say.
+    Fin,
+    /// It is gone.
+    Reset,
 }

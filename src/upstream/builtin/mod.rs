@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::Builtin;
-use crate::relay::Transport;
+use crate::relay::{PeerEnd, Transport};
 
 /// How many bytes of answer a responder holds at most; while it has no room for more it takes nothing.
 const CAPACITY: usize = 64 << 10;
@@ -180,6 +180,11 @@ impl Transport for BuiltinStream {
 
     fn reset_seen(&self) -> impl Future<Output = ()> + Send {
         pending()
+    }
+
+    fn peer_ended(&self) -> Option<PeerEnd> {
+        // A responder that ends has nothing waiting before its end that could hide it.
+        None
     }
 
     fn abort(self) {}
