@@ -10,7 +10,7 @@ use std::time::Duration;
 use chaos_proxy::cli;
 use chaos_proxy::config::{Admin, Config, Document};
 use chaos_proxy::fault::Effect;
-use chaos_proxy::fault::drop::How;
+use chaos_proxy::fault::How;
 use chaos_proxy::route::{Bind, LocalPort};
 use config_support::{accepted, env, parse, route};
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Said, environment};
 use crate::config::{self, Config};
-use crate::fault::{Effect, Fault, Trigger};
+use crate::fault::{Directions, Effect, Fault, Stage, Trigger};
 use crate::route::{Bind, LocalPort, RouteConfig};
 use crate::spec::text::shown;
 use crate::spec::{Period, Probability};
@@ -53,7 +53,8 @@ fn route_sentences(route: &RouteConfig) -> Vec<String> {
     }
     let active: Vec<&Fault> = route.faults.iter().filter(|fault| fault.trigger.enabled).collect();
     for (index, fault) in active.iter().enumerate() {
-        let ended = active.iter().take(index).any(|fault| !matches!(fault.effect, Effect::Delay(_)));
+        let ended =
+            active.iter().take(index).any(|fault| matches!(fault.effect, Effect::Drop(_) | Effect::Hang(_)));
         said.push(fault_sentence(fault, ended));
     }
     for fault in route.faults.iter().filter(|fault| !fault.trigger.enabled) {
@@ -119,7 +120,13 @@ fn fault_sentence(fault: &Fault, others: bool) -> String {
     if let Some(lasts) = trigger.lasts {
         details.push(format!("for {lasts}"));
     }
-    format!("  {who} ({}) {verb} {}.", details.join("; "), fault.effect.says())
+    let way = match (fault.effect.stage(), fault.direction) {
+        (Stage::Accept, _) => "",
+        (Stage::Stream, Directions::Upstream) => ", from client to server",
+        (Stage::Stream, Directions::Downstream) => ", from server to client",
+        (Stage::Stream, Directions::Both) => ", each way",
+    };
+    format!("  {who} ({}) {verb} {}{way}.", details.join("; "), fault.effect.says())
 }
 
 /// Which connections, and the verb that goes with them.

@@ -7,10 +7,9 @@ use super::crosscheck::crosscheck;
 use super::document::{Document, Typed};
 use super::tree::{Kind, Spot};
 use super::{Admin, Config, Drain};
-use crate::fault::distribution::Distribution;
-use crate::fault::{Delay, Drop, Effect, Fault, Hang, Trigger};
+use crate::fault::{Delay, Distribution, Drop, Effect, Fault, Hang, Trigger};
 use crate::observe::LogSpec;
-use crate::route::{Bind, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
+use crate::route::{Bind, HELD, LimitsSpec, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
 use crate::spec::report::Report;
 use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
@@ -131,6 +130,7 @@ fn route_config(
         upstream: spec.upstream.get()?.clone(),
         faults,
         timeouts: spec.timeouts.get().map_or_else(Timeouts::default, TimeoutsSpec::meant),
+        held: spec.limits.get().map_or(HELD, LimitsSpec::held),
     })
 }
 
@@ -159,11 +159,9 @@ fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
         faults.iter().map(|(fault, node)| (Arc::clone(&fault.name), *node)).collect();
     for item in spec.faults.get().map(Vec::as_slice).unwrap_or_default() {
         let Field::Good { node, value } = item else { continue };
-        let (name, given) = match &value.name {
-            Some(name) => (name.shared(), true),
-            None => (Arc::from(value.effect.word()), false),
-        };
-        match taken.iter().find(|(other, _)| *other == name) {
+        let fault = value.meant(|name| taken.iter().any(|(other, _)| **other == *name));
+        let (name, given) = (&fault.name, value.name.is_some());
+        match taken.iter().find(|(other, _)| other == name) {
             Some((_, before)) => {
                 let (here, before) = (place(typed, *node), place(typed, *before));
                 let label = if given { "choose another name" } else { "give this one a `name`" };
@@ -174,9 +172,8 @@ fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
                         .note("the first one is", before),
                 );
             }
-            None => taken.push((Arc::clone(&name), *node)),
+            None => taken.push((Arc::clone(name), *node)),
         }
-        let fault = Fault { name, trigger: value.trigger.clone(), effect: value.effect.clone() };
         faults.push((fault, *node));
     }
     faults.into_iter().map(|(fault, _)| fault).collect()
@@ -186,7 +183,7 @@ fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
 fn shorthands(spec: &RouteSpec) -> Vec<(Fault, Option<NodeId>)> {
     let mut faults = Vec::new();
     let mut add = |effect: Effect, trigger: Trigger, node: Option<NodeId>| {
-        faults.push((Fault { name: effect.word().into(), trigger, effect }, node));
+        faults.push((Fault { trigger, ..Fault::new(effect) }, node));
     };
     if let Some(&probability) = spec.drop_rate.get().filter(|rate| rate.get() > 0.0) {
         let trigger = Trigger { probability, ..Trigger::default() };

@@ -5,9 +5,6 @@ use crate::spec::suggest::nearest;
 use crate::spec::text::shown_short;
 use crate::spec::{Diagnostic, Place};
 
-/// Keys that are known only so that they can be refused with a reason.
-const NOT_OFFERED: [&str; 1] = ["direction"];
-
 /// The problem of an unknown key: with the key that was probably meant, unless that one is there already.
 pub(super) fn unknown_key(
     entry: &Entry,
@@ -23,9 +20,8 @@ pub(super) fn unknown_key(
         Some(near) => format!("did you mean `{near}`?"),
         None => "nobody knows this key".to_owned(),
     };
-    let offered: Vec<&str> = known.iter().copied().filter(|key| !NOT_OFFERED.contains(key)).collect();
     Diagnostic::new(format!("unknown key `{}`", shown_short(&entry.key, 40)))
         .at(Some(place))
         .label(label)
-        .help(format!("keys here are {}", offered.join(", ")))
+        .help(format!("keys here are {}", known.join(", ")))
 }

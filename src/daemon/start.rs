@@ -81,6 +81,7 @@ impl Daemon {
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop::default(),
+            generation: Arc::new(AtomicU64::new(1)),
             drain_idle: config.drain.idle,
         };
         let closing = CancellationToken::new();

@@ -85,6 +85,11 @@ impl Draws {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// 64 raw bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// A number in `0..=1` without the 0.
     pub fn unit_above_zero(&mut self) -> f64 {
         1.0 - self.unit()

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dice::Draws;
+use crate::spec::Period;
 
 /// The shape of a jitter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +41,40 @@ impl Distribution {
     }
 }
 
+impl Distribution {
+    /// Whether it is the one that is meant when none is named.
+    pub fn is_default(&self) -> bool {
+        *self == Distribution::default()
+    }
+
+    /// A time and its jitter in words: "150ms to 250ms".
+    pub(super) fn says(self, delay: Period, jitter: Period) -> String {
+        let (time, stray) = (delay.get(), jitter.get());
+        match self {
+            _ if stray.is_zero() => delay.to_string(),
+            Distribution::Uniform => {
+                let (least, most) = (time.saturating_sub(stray), time.saturating_add(stray));
+                format!("{} to {}", Period::new(least), Period::new(most))
+            }
+            Distribution::Normal => format!("{delay} give or take {jitter} (normal)"),
+            Distribution::Pareto => format!("{delay} give or take {jitter}, at times much longer (pareto),"),
+        }
+    }
+
+    /// The same for a cell of a table: "200ms ±50ms".
+    pub(super) fn brief(self, delay: Period, jitter: Period) -> String {
+        if jitter.get().is_zero() {
+            return delay.to_string();
+        }
+        let shape = match self {
+            Distribution::Uniform => "",
+            Distribution::Normal => " normal",
+            Distribution::Pareto => " pareto",
+        };
+        format!("{delay} ±{jitter}{shape}")
+    }
+}
+
 /// Mean 0, standard deviation 1 (Marsaglia's polar method).
 fn normal(draws: &mut Draws) -> f64 {
     loop {
@@ -59,7 +94,7 @@ fn pareto(draws: &mut Draws) -> f64 {
 }
 
 /// The natural logarithm of a positive normal number.
-fn ln(x: f64) -> f64 {
+pub(super) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i64 - 1023;
     let mut mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));

@@ -1,65 +1,96 @@
 //! Everything that can go wrong: one file a fault, and the one list that names them all.
 //!
-//! A fault is an effect, a trigger that decides whom it befalls, and a name. What is written in a configuration
-//! ([`FaultSpec`]) is resolved into what it means ([`Fault`]): names given, shorthands expanded.
+//! A fault is an effect, a direction for those that act on a stream, a trigger that decides whom it befalls, and a
+//! name. What is written in a configuration ([`FaultSpec`]) is resolved into what it means ([`Fault`]): names given,
+//! shorthands expanded. On a connection that a trigger has chosen it becomes [`Active`], and its behaviour a link of the
+//! [`Chain`](chain::Chain) through which the bytes of a direction go.
 
-pub mod delay;
+mod bandwidth;
+mod blackhole;
+pub mod chain;
+mod corrupt;
+mod delay;
 pub mod dice;
-pub mod distribution;
-pub mod drop;
-pub mod hang;
-pub mod spec;
+mod distribution;
+mod drop;
+mod effect;
+mod hang;
+pub mod held;
+mod kept;
+mod latency;
+mod limit;
+mod loss;
+mod noop;
+mod plan;
+mod reset;
+mod slice;
+mod slow_close;
+mod spec;
+mod stall;
+pub mod stream;
 pub mod trigger;
 
 use std::sync::Arc;
 
+pub use bandwidth::{Bandwidth, Pacer, Shared};
+pub use blackhole::Blackhole;
+pub use corrupt::{Change, Corrupt};
 pub use delay::Delay;
-pub use drop::Drop;
+pub use distribution::Distribution;
+pub use drop::{Drop, How};
+pub use effect::{Effect, Stage};
 pub use hang::Hang;
+pub use latency::Latency;
+pub use limit::{Limit, Then};
+pub use loss::Loss;
+pub use noop::Noop;
+pub use plan::{Active, Plan};
+pub use reset::Reset;
+pub use slice::Slice;
+pub use slow_close::SlowClose;
+pub use spec::{Directions, FaultSpec};
+pub use stall::Stall;
 pub use trigger::Trigger;
-
-use crate::spec::Name;
-
-/// The list of all effects. Configuration, schema, `explain` and the README's table are made from it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Accepted, then ended; the upstream is never contacted.
-    Drop(Drop),
-    /// Accepted, never answered; what the client sends is read and discarded; the upstream is never contacted.
-    Hang(Hang),
-    /// Wait before the upstream is dialled; bytes sent meanwhile are kept.
-    Delay(Delay),
-}
-
-impl Effect {
-    /// The word for this effect in configurations, events and metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Effect::Drop(_) => "drop",
-            Effect::Hang(_) => "hang",
-            Effect::Delay(_) => "delay",
-        }
-    }
-}
-
-/// One fault as a configuration writes it: an effect with its parameters, and beside them its name and trigger.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FaultSpec {
-    /// Left out: the effect's word.
-    pub name: Option<Name>,
-    /// Whom it befalls.
-    pub trigger: Trigger,
-    /// What goes wrong.
-    pub effect: Effect,
-}
 
 /// One fault of a route, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// Unique within its route; the dice use it.
     pub name: Arc<str>,
+    /// Which way it acts, if it acts on the stream.
+    pub direction: Directions,
     /// Whom it befalls.
     pub trigger: Trigger,
     /// What goes wrong.
     pub effect: Effect,
+}
+
+impl Fault {
+    /// A fault that befalls everyone, under the name of its effect, on what comes from the server.
+    pub fn new(effect: Effect) -> Self {
+        let trigger = Trigger::default();
+        Fault { name: effect.word().into(), direction: Directions::default(), trigger, effect }
+    }
+
+    /// Whether its parameters make sense together; otherwise why not, and on a second line what to write.
+    pub fn check(&self) -> Result<(), &'static str> {
+        self.effect.check()
+    }
+
+    /// The fault for a cell of a table: `drop 30%`, `delay 200ms ±50ms`, `hang, closed after 3s`.
+    pub fn brief(&self) -> String {
+        let share = match self.trigger.probability.get() {
+            1.0 => String::new(),
+            _ => format!(" {}", self.trigger.probability),
+        };
+        let words = self.effect.brief();
+        let (word, rest) = words.split_at(self.effect.word().len().min(words.len()));
+        let way = match (self.effect.stage(), self.direction) {
+            (Stage::Stream, Directions::Upstream) => " up",
+            (Stage::Stream, Directions::Both) => " both ways",
+            _ => "",
+        };
+        let off = if self.trigger.enabled { "" } else { " (off)" };
+        format!("{word}{share}{rest}{way}{off}")
+    }
 }

@@ -10,56 +10,102 @@ use serde::de::{EnumAccess, Error, VariantAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Delay, Drop, Effect, Fault, FaultSpec, Hang, Trigger};
+use super::effect::Word;
+use super::{Effect, Fault, Stage, Trigger};
+use crate::observe::Direction;
 use crate::spec::Name;
 use crate::spec::again::Together;
 
-impl Effect {
-    /// The words of all effects, in the order of the documentation.
-    pub const WORDS: &'static [&'static str] = &["drop", "hang", "delay"];
-
-    /// What becomes of a connection that is chosen, as words that follow "is": "accepted and at once closed".
-    pub fn says(&self) -> String {
-        match self {
-            Effect::Drop(drop) => drop.says(),
-            Effect::Hang(hang) => hang.says(),
-            Effect::Delay(delay) => delay.says(),
-        }
-    }
-
-    /// The same for a cell of a table: "drop", "hang, closed after 3s".
-    pub fn brief(&self) -> String {
-        match self {
-            Effect::Drop(drop) => drop.brief(),
-            Effect::Hang(hang) => hang.brief(),
-            Effect::Delay(delay) => delay.brief(),
-        }
-    }
+/// One fault as a configuration writes it: an effect with its parameters, and beside them its name and trigger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultSpec {
+    /// Left out: the effect's word.
+    pub name: Option<Name>,
+    /// Left out: downstream.
+    pub direction: Option<Directions>,
+    /// Whom it befalls.
+    pub trigger: Trigger,
+    /// What goes wrong.
+    pub effect: Effect,
 }
 
-impl Fault {
-    /// The fault for a cell of a table: `drop 30%`, `delay 200ms ±50ms`, `hang, closed after 3s`.
-    pub fn brief(&self) -> String {
-        let share = match self.trigger.probability.get() {
-            1.0 => String::new(),
-            _ => format!(" {}", self.trigger.probability),
-        };
-        let words = self.effect.brief();
-        let (word, rest) = words.split_at(self.effect.word().len().min(words.len()));
-        let off = if self.trigger.enabled { "" } else { " (off)" };
-        format!("{word}{share}{rest}{off}")
+/// Which way a fault acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Directions {
+    /// On what the client sends.
+    Upstream,
+    /// On what the server sends.
+    #[default]
+    Downstream,
+    /// On each, as two faults that know nothing of each other.
+    Both,
+}
+
+impl Directions {
+    /// Whether it acts this way.
+    pub fn include(self, direction: Direction) -> bool {
+        match self {
+            Directions::Upstream => direction == Direction::Upstream,
+            Directions::Downstream => direction == Direction::Downstream,
+            Directions::Both => true,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Directions::Upstream => "upstream",
+            Directions::Downstream => "downstream",
+            Directions::Both => "both",
+        }
     }
 }
 
 impl FaultSpec {
-    fn read<'de, A, E>(parameters: A, effect: fn(E) -> Effect) -> Result<FaultSpec, A::Error>
+    /// What it means on a route that has these names already. Without a name of its own it is called by its effect's
+    /// word, and, where that is taken, by the word and its direction.
+    pub fn meant(&self, taken: impl Fn(&str) -> bool) -> Fault {
+        let word = self.effect.word();
+        let direction = self.direction.unwrap_or_default();
+        let name = match &self.name {
+            Some(name) => name.shared(),
+            None if taken(word) && self.effect.stage() == Stage::Stream && direction != Directions::Both => {
+                format!("{word}-{}", direction.word()).into()
+            }
+            None => word.into(),
+        };
+        Fault { name, direction, trigger: self.trigger.clone(), effect: self.effect.clone() }
+    }
+
+    pub(super) fn read<'de, A, E>(
+        parameters: A,
+        stage: Stage,
+        effect: fn(E) -> Effect,
+    ) -> Result<FaultSpec, A::Error>
     where
         A: VariantAccess<'de>,
         E: Deserialize<'de>,
     {
-        let Together(naming, trigger, parameters): Together<Naming, Trigger, E> =
-            parameters.newtype_variant()?;
-        Ok(FaultSpec { name: naming.name, trigger, effect: effect(parameters) })
+        let spec = match stage {
+            Stage::Accept => {
+                let Together(naming, trigger, parameters): Together<AcceptNaming, Trigger, E> =
+                    parameters.newtype_variant()?;
+                FaultSpec { name: naming.name, direction: None, trigger, effect: effect(parameters) }
+            }
+            Stage::Stream => {
+                let Together(naming, trigger, parameters): Together<Naming, Trigger, E> =
+                    parameters.newtype_variant()?;
+                FaultSpec {
+                    name: naming.name,
+                    direction: naming.direction,
+                    trigger,
+                    effect: effect(parameters),
+                }
+            }
+        };
+        spec.effect.check().map_err(A::Error::custom)?;
+        Ok(spec)
     }
 }
 
@@ -79,27 +125,27 @@ impl<'de> Visitor<'de> for FaultVisitor {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<FaultSpec, A::Error> {
-        match data.variant::<Word>()? {
-            (Word::Drop, parameters) => FaultSpec::read(parameters, Effect::Drop),
-            (Word::Hang, parameters) => FaultSpec::read(parameters, Effect::Hang),
-            (Word::Delay, parameters) => FaultSpec::read(parameters, Effect::Delay),
-        }
+        let (word, parameters) = data.variant::<Word>()?;
+        word.read(parameters)
     }
 }
 
-/// The words alone; what stands under them is read by the effect's own type.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", variant_identifier)]
-enum Word {
-    Drop,
-    Hang,
-    Delay,
-}
-
-/// The keys of every fault that belong neither to its trigger nor to its effect.
+/// The keys of every stream fault that belong neither to its trigger nor to its effect.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, expecting = "a mapping of its parameters")]
 struct Naming {
+    /// What the fault is called; unique on its route. Left out: the effect's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Name>,
+    /// Which way it acts. Left out: downstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<Directions>,
+}
+
+/// The same for faults that act before any byte moves.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, expecting = "a mapping of its parameters")]
+struct AcceptNaming {
     /// What the fault is called; unique on its route. Left out: the effect's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Name>,
@@ -116,25 +162,21 @@ impl Serialize for FaultSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut item = serializer.serialize_map(Some(1))?;
         item.serialize_key(self.effect.word())?;
-        match &self.effect {
-            Effect::Drop(effect) => item.serialize_value(&self.body(effect))?,
-            Effect::Hang(effect) => item.serialize_value(&self.body(effect))?,
-            Effect::Delay(effect) => item.serialize_value(&self.body(effect))?,
-        }
+        self.effect.serialize_into(self, &mut item)?;
         item.end()
     }
 }
 
 impl FaultSpec {
-    fn body<'a, E>(&'a self, effect: &'a E) -> Body<'a, E> {
-        let naming = Naming { name: self.name.clone(), direction: () };
+    pub(super) fn body<'a, E>(&'a self, effect: &'a E) -> Body<'a, E> {
+        let naming = Naming { name: self.name.clone(), direction: self.direction };
         Body { naming, effect, trigger: &self.trigger }
     }
 }
 
 /// Only for writing: reading this way would lose the places.
 #[derive(Serialize)]
-struct Body<'a, E> {
+pub(super) struct Body<'a, E> {
     #[serde(flatten)]
     naming: Naming,
     #[serde(flatten)]
@@ -149,8 +191,7 @@ impl JsonSchema for FaultSpec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut items = vec![item::<Drop>("drop", generator), item::<Hang>("hang", generator)];
-        items.push(item::<Delay>("delay", generator));
+        let items = Effect::schemas(generator);
         json_schema!({
             "description": "One thing that goes wrong: a mapping of one key, the effect's word.",
             "oneOf": items,
@@ -159,13 +200,21 @@ impl JsonSchema for FaultSpec {
 }
 
 /// The schema of one effect's item: its own keys and those of every fault in one mapping; a bare word if none is needed.
-fn item<E: JsonSchema>(word: &str, generator: &mut SchemaGenerator) -> Schema {
+pub(super) fn item_schema<E: JsonSchema>(
+    word: &str,
+    stage: Stage,
+    generator: &mut SchemaGenerator,
+) -> Schema {
+    let naming = match stage {
+        Stage::Accept => AcceptNaming::json_schema(generator),
+        Stage::Stream => Naming::json_schema(generator),
+    };
     let effect = E::json_schema(generator);
     let description = effect.get("description").cloned().unwrap_or_default();
     let required = effect.get("required").cloned().unwrap_or_else(|| serde_json::json!([]));
     let bare = required.as_array().is_some_and(Vec::is_empty);
     let mut properties = serde_json::Map::new();
-    for schema in [&effect, &Naming::json_schema(generator), &Trigger::json_schema(generator)] {
+    for schema in [&effect, &naming, &Trigger::json_schema(generator)] {
         if let Some(own) = schema.get("properties").and_then(|own| own.as_object()) {
             properties.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         }

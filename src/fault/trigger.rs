@@ -69,27 +69,39 @@ pub struct Chosen {
     pub draw: Option<f64>,
 }
 
+/// What a trigger made of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Whether it was considered and chance may decide.
+    pub eligible: bool,
+    /// How it was chosen, if it was.
+    pub chosen: Option<Chosen>,
+}
+
 impl Trigger {
     /// Whether the fault takes the next connection. `dice` are the connection's own for this fault, so that what was
     /// decided for other connections moves nothing here but `skip`, `every` and `times`.
-    pub fn decide(&self, tally: &mut Tally, client: IpAddr, dice: &Dice) -> Option<Chosen> {
+    pub fn decide(&self, tally: &mut Tally, client: IpAddr, dice: &Dice) -> Seen {
         if !self.enabled || self.client.as_ref().is_some_and(|range| !range.contains(client)) {
-            return None;
+            return Seen::default();
         }
         let place = tally.considered;
         tally.considered += 1;
-        if place < self.skip || !(place - self.skip).is_multiple_of(self.every.max(1)) {
-            return None;
-        }
+        let eligible = place >= self.skip && (place - self.skip).is_multiple_of(self.every.max(1));
+        self.decide_again(tally, Seen { eligible, chosen: None }, dice)
+    }
+
+    /// The same question with another probability: the draw is the one it was, and who was chosen is not counted twice.
+    pub fn decide_again(&self, tally: &mut Tally, seen: Seen, dice: &Dice) -> Seen {
         let probability = self.probability.get();
-        let draw = (probability < 1.0).then(|| dice.draws().unit());
-        if draw.is_some_and(|draw| draw >= probability)
-            || self.times.is_some_and(|times| tally.chosen >= times)
-        {
-            return None;
+        let draw = (seen.eligible && probability < 1.0).then(|| dice.draws().unit());
+        let counted = seen.chosen.is_some();
+        let over = !counted && self.times.is_some_and(|times| tally.chosen >= times);
+        if !seen.eligible || over || draw.is_some_and(|draw| draw >= probability) {
+            return Seen { chosen: None, ..seen };
         }
-        tally.chosen += 1;
-        Some(Chosen { draw })
+        tally.chosen += u64::from(!counted);
+        Seen { chosen: Some(Chosen { draw }), ..seen }
     }
 
     /// When a fault that arrived then is gone.
@@ -147,7 +159,7 @@ mod tests {
     fn chosen(trigger: &Trigger, seed: u64, n: u64) -> Vec<u64> {
         let mut tally = Tally::default();
         let route = Dice::new(seed).name("r");
-        (1..=n).filter(|i| trigger.decide(&mut tally, HERE, &route.number(*i)).is_some()).collect()
+        (1..=n).filter(|i| trigger.decide(&mut tally, HERE, &route.number(*i)).chosen.is_some()).collect()
     }
 
     fn probability(p: f64) -> Trigger {
@@ -158,7 +170,7 @@ mod tests {
     fn without_conditions_everyone_is_taken_and_nothing_is_drawn() {
         let mut tally = Tally::default();
         let decided = Trigger::default().decide(&mut tally, HERE, &Dice::new(1));
-        assert_eq!(decided, Some(Chosen { draw: None }));
+        assert_eq!(decided.chosen, Some(Chosen { draw: None }));
     }
 
     #[test]
@@ -180,7 +192,7 @@ mod tests {
         let off = Trigger { enabled: false, ..Trigger::default() };
         let elsewhere = Trigger { client: Some("10.0.0.0/8".parse().unwrap()), ..Trigger::default() };
         for trigger in [off, elsewhere] {
-            assert_eq!(trigger.decide(&mut tally, HERE, &Dice::new(1)), None);
+            assert_eq!(trigger.decide(&mut tally, HERE, &Dice::new(1)).chosen, None);
         }
         assert_eq!(tally.considered, 0);
     }

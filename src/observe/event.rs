@@ -58,6 +58,7 @@ pub enum Fact {
         side: Side,
         fault: Option<Arc<str>>,
         error: Option<Arc<str>>,
+        deeds: Vec<DeedDone>,
         bytes: Bytes,
         duration: Duration,
     },
@@ -88,6 +89,30 @@ pub struct Firing {
     pub draw: Option<(f64, f64)>,
     /// How long it holds the connection back, where that is known beforehand.
     pub delay: Option<Duration>,
+}
+
+/// What a stream fault did to a connection.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeedDone {
+    /// Its name.
+    pub fault: Arc<str>,
+    /// Which way.
+    pub direction: Direction,
+    /// Bytes changed or swallowed, segments lost, pieces cut.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub amount: u64,
+    /// The longest it held something back.
+    #[serde(rename = "delayMs", skip_serializing_if = "Duration::is_zero", serialize_with = "as_millis")]
+    pub delay: Duration,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(millis(*duration))
 }
 
 /// Bytes that were sent on, each way.
@@ -220,8 +245,9 @@ impl Event {
                 r.fault = Some(fault);
                 r.effect = Some(effect);
             }
-            Fact::ConnectionClosed { of, ending, side, fault, error, bytes, duration } => {
+            Fact::ConnectionClosed { of, ending, side, fault, error, deeds, bytes, duration } => {
                 r.connection_ref(of);
+                r.faults = deeds;
                 r.ending = Some(*ending);
                 r.side = Some(*side);
                 r.fault = fault.as_deref();
@@ -299,6 +325,8 @@ struct Record<'a> {
     ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    faults: &'a [DeedDone],
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<Bytes>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ mod words;
 mod writer;
 
 pub use emitter::Emitter;
-pub use event::{By, Bytes, ConnectionRef, Event, Fact, Firing, Level};
+pub use event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, Firing, Level};
 pub use log_config::{Filter, FilterError, Format, LogConfig, LogSpec};
 pub use stats::{FaultStats, Meter, RouteStats};
 pub use words::{Direction, Ending, Side};

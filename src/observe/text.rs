@@ -50,7 +50,7 @@ impl Event {
             Fact::FaultExpired { route, fault, .. } => {
                 write!(line, " {}  fault {} is over", shown(route), shown(fault))
             }
-            Fact::ConnectionClosed { of, ending, side, fault, error, bytes, duration } => {
+            Fact::ConnectionClosed { of, ending, side, fault, error, deeds, bytes, duration } => {
                 let mut what = format!(
                     "{} after {}: {}",
                     why(*ending, *side, fault.as_deref()),
@@ -59,6 +59,9 @@ impl Event {
                 );
                 if let Some(error) = error {
                     let _ = write!(what, " ({})", shown(error));
+                }
+                for deed in deeds.iter().filter(|deed| !deed.delay.is_zero()) {
+                    let _ = write!(what, "; {} held it {}", shown(&deed.fault), span(deed.delay));
                 }
                 about(line, of, &what)
             }
@@ -100,6 +103,16 @@ fn past(effect: &str) -> &str {
         "drop" => "dropped",
         "hang" => "left hanging",
         "delay" => "delayed",
+        "latency" | "bandwidth" => "slowed",
+        "slice" => "sliced",
+        "corrupt" => "corrupted",
+        "loss" => "lost and sent again",
+        "limit" => "limited",
+        "reset" => "reset",
+        "blackhole" => "swallowed",
+        "stall" => "stalled",
+        "slowClose" => "closed slowly",
+        "noop" => "noticed",
         other => other,
     }
 }

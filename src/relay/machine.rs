@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use tokio_util::sync::WaitForCancellationFuture;
 
 use super::pump::{Passed, Pump};
-use super::{Alarm, Limits, Outcome, PeerEnd, Stop, Transport};
+use super::{Alarm, Cutting, Limits, Outcome, PeerEnd, Transport};
+use crate::fault::chain::Deed;
+use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Ending, Meter, Side};
 
 type Watch<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -25,11 +26,11 @@ pub(super) struct Machine<'a, C, U> {
     last_progress: Instant,
     /// When it was last seen that nobody had left while bytes could not be delivered.
     looked: Instant,
-    draining: bool,
+    pub(super) draining: bool,
     alarm: Alarm,
-    drain: Pin<Box<WaitForCancellationFuture<'a>>>,
-    cut: Pin<Box<WaitForCancellationFuture<'a>>>,
     meter: &'a Meter,
+    /// Told of each fault that fires.
+    fired: &'a (dyn Fn(&Active) + Sync),
 }
 
 /// One of the two ends.
@@ -96,9 +97,10 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         client: &'a C,
         upstream: &'a U,
         limits: &'a Limits,
-        stop: &'a Stop,
         meter: &'a Meter,
+        fired: &'a (dyn Fn(&Active) + Sync),
     ) -> Self {
+        let now = Instant::now();
         Machine {
             client: End::new(client),
             upstream: End::new(upstream),
@@ -106,31 +108,50 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             down: Way::new(Direction::Downstream),
             first_to_finish: None,
             limits,
-            last_progress: Instant::now(),
-            looked: Instant::now(),
+            last_progress: now,
+            looked: now,
             draining: false,
             alarm: Alarm::default(),
-            drain: Box::pin(stop.drain.cancelled()),
-            cut: Box::pin(stop.cut.cancelled()),
             meter,
+            fired,
         }
     }
 
-    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let this = &mut *self;
-        if this.cut.as_mut().poll(cx).is_ready() {
-            return ended(Ending::Drain, Side::None);
+    /// Puts a plan in force. An outcome if that ends the connection.
+    pub(super) fn adopt(&mut self, plan: &Plan) -> Option<Outcome> {
+        let now = Instant::now();
+        let holes = [self.up.pump.adopt(plan, now), self.down.pump.adopt(plan, now)];
+        holes.contains(&true).then(|| Outcome::new(Ending::Fault, Side::None))
+    }
+
+    /// What faults have done.
+    pub(super) fn deeds(&self) -> Vec<Deed> {
+        let mut deeds = self.up.pump.deeds();
+        deeds.extend(self.down.pump.deeds());
+        deeds
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self;
+        let outcome = this.poll_ways(cx);
+        for pump in [&mut this.up.pump, &mut this.down.pump] {
+            for deed in pump.take_fired() {
+                (this.fired)(&deed.active);
+            }
         }
-        if !this.draining && this.drain.as_mut().poll(cx).is_ready() {
-            this.draining = true;
-        }
-        if let Some(outcome) = this.poll_ways(cx) {
+        if let Some(outcome) = outcome {
             return Poll::Ready(outcome);
         }
         if this.up.pump.progressed || this.down.pump.progressed {
             this.up.pump.progressed = false;
             this.down.pump.progressed = false;
-            this.last_progress = Instant::now();
+            this.last_progress = this.last_progress.max(Instant::now());
+        }
+        // Time in which a fault holds something back is not silence.
+        for held in
+            [this.up.pump.held_until(this.last_progress), this.down.pump.held_until(this.last_progress)]
+        {
+            this.last_progress = held.map_or(this.last_progress, |held| held.max(this.last_progress));
         }
         while let Some((at, limit)) = this.deadline() {
             if this.alarm.poll(cx, at).is_pending() {
@@ -145,10 +166,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
                 }
             };
             // While a reset waits for its bytes to be sent, the limit ends only the waiting.
-            return match this.first_broken() {
-                Some(outcome) => Poll::Ready(outcome),
-                None => ended(ending, Side::None),
-            };
+            return Poll::Ready(this.first_broken().unwrap_or_else(|| Outcome::new(ending, Side::None)));
         }
         Poll::Pending
     }
@@ -168,19 +186,22 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     /// Polls both directions until neither has anything to say that could matter to the other.
     fn poll_ways(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         loop {
-            let up = self.up.poll(cx, &mut self.client, &mut self.upstream, self.meter);
-            let down = self.down.poll(cx, &mut self.upstream, &mut self.client, self.meter);
+            let most = self.limits.held;
+            let up = self.up.poll(cx, &mut self.client, &mut self.upstream, self.meter, most);
+            let down = self.down.poll(cx, &mut self.upstream, &mut self.client, self.meter, most);
+            let sink_gone = matches!(up, Said::SinkGone) || matches!(down, Said::SinkGone);
             for (said, source) in [(up, Side::Client), (down, Side::Upstream)] {
                 match said {
                     Said::Finished => _ = self.first_to_finish.get_or_insert(source),
                     Said::AllOfBroken => return self.broke(source),
+                    Said::Cut(cutting) => return Some(Outcome::cut(cutting)),
                     Said::Nothing | Said::SinkGone => {}
                 }
             }
             match (self.up.state, self.down.state) {
                 (State::Finished, State::Finished) => {
                     let side = self.first_to_finish.unwrap_or(Side::None);
-                    return Some(Outcome { ending: Ending::PeerFin, side, error: None });
+                    return Some(Outcome::new(Ending::PeerFin, side));
                 }
                 (State::SinkGone, State::SinkGone) => return self.first_broken(),
                 _ => {}
@@ -188,7 +209,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             // A side that has just broken may have been looked at before as the source of the other direction.
             let client_reset = self.client.poll_watch(cx, self.up.pump.source_ended());
             let upstream_reset = self.upstream.poll_watch(cx, self.down.pump.source_ended());
-            if up != Said::SinkGone && down != Said::SinkGone && !client_reset && !upstream_reset {
+            if !sink_gone && !client_reset && !upstream_reset {
                 return None;
             }
         }
@@ -200,7 +221,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             Side::Upstream => self.upstream.broken.take(),
             Side::None => None,
         };
-        error.map(|error| Outcome { ending: ending_of(&error), side, error: Some(error) })
+        error.map(|error| Outcome { error: Some(error.to_string()), ..Outcome::new(ending_of(&error), side) })
     }
 
     fn first_broken(&mut self) -> Option<Outcome> {
@@ -233,12 +254,12 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
 }
 
 /// What a direction had to say in one poll.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
     Nothing,
     Finished,
     AllOfBroken,
     SinkGone,
+    Cut(Cutting),
 }
 
 impl Way {
@@ -248,13 +269,15 @@ impl Way {
         source: &mut End<'_, S>,
         sink: &mut End<'_, K>,
         meter: &Meter,
+        most: usize,
     ) -> Said {
         if self.state == State::SinkGone {
             return Said::Nothing;
         }
-        match self.pump.poll(cx, source.transport, sink.transport, &mut source.broken, meter) {
+        match self.pump.poll(cx, source.transport, sink.transport, &mut source.broken, meter, most) {
             Poll::Pending => Said::Nothing,
             Poll::Ready(Ok(Passed::AllOfBroken)) => Said::AllOfBroken,
+            Poll::Ready(Ok(Passed::UpTo(cut, by))) => Said::Cut(Cutting { cut, by }),
             Poll::Ready(Ok(Passed::Fin)) => {
                 self.state = State::Finished;
                 Said::Finished
@@ -266,10 +289,6 @@ impl Way {
             }
         }
     }
-}
-
-fn ended(ending: Ending, side: Side) -> Poll<Outcome> {
-    Poll::Ready(Outcome { ending, side, error: None })
 }
 
 fn ending_of(error: &io::Error) -> Ending {

@@ -16,9 +16,10 @@ mod tests;
 mod transport;
 
 use std::future::poll_fn;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,9 @@ pub use alarm::Alarm;
 pub use close::{close, discard};
 pub use transport::{PeerEnd, Transport};
 
+use crate::fault::chain::Deed;
+use crate::fault::stream::Cut;
+use crate::fault::{Active, Plan};
 use crate::observe::{Ending, Meter, Side};
 use machine::Machine;
 
@@ -40,6 +44,8 @@ pub struct Limits {
     pub until: Option<Instant>,
     /// While draining: without a byte in either direction, when none is held.
     pub drain_idle: Option<Duration>,
+    /// How many bytes the faults of one direction may hold; then the sender waits.
+    pub held: usize,
 }
 
 /// How a connection is told to stop.
@@ -59,26 +65,81 @@ pub struct Outcome {
     /// Who brought it about.
     pub side: Side,
     /// What the system said, where it said anything.
-    pub error: Option<io::Error>,
+    pub error: Option<String>,
+    /// The fault that ended it, and how.
+    pub cut: Option<Cutting>,
+    /// What faults did while it lasted.
+    pub deeds: Vec<Deed>,
+}
+
+/// A fault ends a connection.
+#[derive(Clone, Debug)]
+pub struct Cutting {
+    /// How.
+    pub cut: Cut,
+    /// Which fault; none when it is gone already.
+    pub by: Option<Arc<Active>>,
+}
+
+impl Outcome {
+    fn new(ending: Ending, side: Side) -> Self {
+        Outcome { ending, side, error: None, cut: None, deeds: Vec::new() }
+    }
+
+    fn cut(cutting: Cutting) -> Self {
+        Outcome { cut: Some(cutting), ..Outcome::new(Ending::Fault, Side::None) }
+    }
+
+    /// Whether both sides are ended by RST because a fault said so.
+    fn resets(&self) -> bool {
+        self.cut.as_ref().is_some_and(|cutting| matches!(cutting.cut, Cut::Reset | Cut::ResetNow))
+    }
 }
 
 /// Moves bytes until the connection has ended, and ends both sides accordingly.
+///
+/// `plans` says what goes wrong, now and whenever it changes; `fired` is told of each fault that takes effect.
 pub async fn relay<C: Transport, U: Transport>(
     client: C,
     upstream: U,
     limits: &Limits,
     stop: &Stop,
+    mut plans: watch::Receiver<Arc<Plan>>,
+    fired: &(dyn Fn(&Active) + Sync),
     meter: &Meter,
 ) -> Outcome {
     let outcome = {
-        let mut machine = Box::pin(Machine::new(&client, &upstream, limits, stop, meter));
-        poll_fn(|cx| machine.as_mut().poll(cx)).await
+        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, fired));
+        let plan = plans.borrow_and_update().clone();
+        let mut ended = machine.adopt(&plan);
+        let mut plans_go_on = true;
+        while ended.is_none() {
+            tokio::select! {
+                biased;
+                () = stop.cut.cancelled() => ended = Some(Outcome::new(Ending::Drain, Side::None)),
+                () = stop.drain.cancelled(), if !machine.draining => machine.draining = true,
+                changed = plans.changed(), if plans_go_on => {
+                    plans_go_on = changed.is_ok();
+                    let plan = plans.borrow_and_update().clone();
+                    ended = machine.adopt(&plan);
+                }
+                outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
+            }
+        }
+        let deeds = machine.deeds();
+        ended.map(|outcome| Outcome { deeds, ..outcome })
     };
+    // The loop ends with an outcome only.
+    let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
     match (outcome.ending, outcome.side) {
         (Ending::PeerFin, _) => {}
         (Ending::PeerReset | Ending::Error, Side::Client) => upstream.abort(),
         (Ending::PeerReset | Ending::Error, Side::Upstream) => client.abort(),
         (Ending::Drain, _) if stop.cut.is_cancelled() => {
+            client.abort();
+            upstream.abort();
+        }
+        (Ending::Fault, _) if outcome.resets() => {
             client.abort();
             upstream.abort();
         }

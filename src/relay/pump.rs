@@ -1,57 +1,125 @@
 //! One direction: bytes, then the ending, from one transport to the other.
 //!
-//! A pump owns the bytes it has read and not yet written, and knows what its source has said. It never decides how the
-//! connection ends: it reports what it has passed on, and the relay decides.
+//! A pump has two gears. Bytes that no fault can touch are read into a borrowed buffer and written on; with faults they
+//! go through a [`Chain`], which says what may be written when. Either way a pump owns the bytes it has read and not yet
+//! written, so that the gear can change at any byte. It never decides how the connection ends: it reports what it has
+//! passed on, and the relay decides.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::Transport;
-use super::pool::Buffer;
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::pool::{self, Buffer};
+use super::{Alarm, Transport};
+use crate::fault::chain::{Chain, Deed};
+use crate::fault::held::Front;
+use crate::fault::stream::{Cut, Intake};
+use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Meter};
 
-/// Reads per poll before other tasks get a turn.
+/// Steps per poll before other tasks get a turn.
 const TURN: usize = 32;
 
 /// What a pump has passed on to its sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Passed {
     /// Every byte, and then FIN.
     Fin,
     /// Every byte of a source that broke; its RST may follow.
     AllOfBroken,
+    /// Every byte up to where a fault ends the connection.
+    UpTo(Cut, Option<Arc<Active>>),
 }
 
 /// One direction of a relay.
 pub(super) struct Pump {
     direction: Direction,
     carry: Option<Carry>,
+    /// Only while a fault is on this direction, or something that one held has not left yet.
+    shaper: Option<Box<Shaper>>,
+    offset: u64,
     source_ended: bool,
     fin_passed: bool,
+    /// What faults have done that are gone from here.
+    past: Vec<Deed>,
     /// Set whenever a byte or an ending moved; the relay takes it.
     pub(super) progressed: bool,
 }
 
-/// Bytes read and not yet written.
+/// Bytes read and not yet written, with no fault on them.
 struct Carry {
     buffer: Buffer,
     start: usize,
     end: usize,
 }
 
+struct Shaper {
+    chain: Chain,
+    alarm: Alarm,
+}
+
+/// What one step with faults came to.
+enum Step {
+    Moved,
+    Passed(Passed),
+    Waits,
+}
+
 impl Pump {
     pub(super) fn new(direction: Direction) -> Self {
-        Pump { direction, carry: None, source_ended: false, fin_passed: false, progressed: false }
+        Pump {
+            direction,
+            carry: None,
+            shaper: None,
+            offset: 0,
+            source_ended: false,
+            fin_passed: false,
+            past: Vec::new(),
+            progressed: false,
+        }
     }
 
     /// Whether this direction holds bytes.
     pub(super) fn holds(&self) -> bool {
-        self.carry.is_some()
+        self.carry.is_some() || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.holds_bytes())
+    }
+
+    /// Until when a fault holds something back, where that is known.
+    pub(super) fn held_until(&self, now: Instant) -> Option<Instant> {
+        self.shaper.as_ref()?.chain.held().known_until(now)
     }
 
     /// Whether the source has said its last.
     pub(super) fn source_ended(&self) -> bool {
         self.source_ended
+    }
+
+    /// Puts a plan in force. True when a fault was taken away whose bytes are gone for good.
+    pub(super) fn adopt(&mut self, plan: &Plan, now: Instant) -> bool {
+        let faults = plan.of(self.direction);
+        if faults.is_empty() && self.shaper.is_none() {
+            return false;
+        }
+        let offset = self.offset;
+        let shaper = self
+            .shaper
+            .get_or_insert_with(|| Box::new(Shaper { chain: Chain::from(offset), alarm: Alarm::default() }));
+        shaper.chain.adopt(faults, now)
+    }
+
+    /// Faults that have fired since this was last asked.
+    pub(super) fn take_fired(&mut self) -> Vec<Deed> {
+        self.shaper.as_mut().map(|shaper| shaper.chain.take_fired()).unwrap_or_default()
+    }
+
+    /// What faults have done.
+    pub(super) fn deeds(&self) -> Vec<Deed> {
+        let mut deeds = self.past.clone();
+        deeds.extend(self.shaper.iter().flat_map(|shaper| shaper.chain.deeds()));
+        deeds
     }
 
     /// Moves what can be moved. An error is the sink's; an error of the source is put into `broken`, which the relay may
@@ -65,20 +133,148 @@ impl Pump {
         sink: &impl Transport,
         broken: &mut Option<io::Error>,
         meter: &Meter,
+        most: usize,
     ) -> Poll<io::Result<Passed>> {
         for _ in 0..TURN {
             ready!(self.poll_write(cx, sink, meter))?;
+            if self.shaper.is_some() {
+                match self.step(cx, source, sink, broken, meter, most)? {
+                    Step::Moved => continue,
+                    Step::Passed(passed) => return Poll::Ready(Ok(passed)),
+                    Step::Waits => return Poll::Pending,
+                }
+            }
             if self.source_ended {
                 return self.poll_end(cx, sink, broken.is_some());
             }
             match source.poll_readable(cx) {
-                Poll::Ready(Ok(())) => self.read(source, broken, meter),
+                Poll::Ready(Ok(())) => {
+                    if let Some((buffer, end)) = self.read(source, broken, meter, pool::SIZE) {
+                        self.carry = Some(Carry { buffer, start: 0, end });
+                    }
+                }
                 Poll::Ready(Err(e)) => self.source_broke(e, broken),
                 Poll::Pending => return Poll::Pending,
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// One step with faults: write, or pass an ending on, or read.
+    fn step(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &impl Transport,
+        sink: &impl Transport,
+        broken: &mut Option<io::Error>,
+        meter: &Meter,
+        most: usize,
+    ) -> io::Result<Step> {
+        let Some(shaper) = &mut self.shaper else { return Ok(Step::Moved) };
+        let now = Instant::now();
+        shaper.chain.on_time(now);
+        if self.source_ended && !self.fin_passed {
+            shaper.chain.on_fin(now);
+        }
+        match shaper.chain.front(now) {
+            Front::Bytes(bytes) => match sink.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    shaper.chain.wrote(count);
+                    self.progressed = true;
+                    meter.count_sent(self.direction, count);
+                    return Ok(Step::Moved);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Step::Moved),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    // While the sink takes nothing, the source may still be read, as far as there is room.
+                    if let Poll::Ready(ready) = sink.poll_writable(cx) {
+                        return ready.map(|()| Step::Moved);
+                    }
+                }
+                Err(e) => return Err(e),
+            },
+            Front::Cut(cut, by) => {
+                // An RST overtakes what this machine has not sent yet.
+                if cut == Cut::Reset && sink.poll_sent(cx).is_pending() {
+                    return Ok(Step::Waits);
+                }
+                return Ok(Step::Passed(Passed::UpTo(cut, shaper.chain.ended_by(by))));
+            }
+            Front::Fin if broken.is_none() => {
+                sink.shut_write()?;
+                shaper.chain.passed_fin();
+                self.fin_passed = true;
+                self.progressed = true;
+                return Ok(Step::Moved);
+            }
+            Front::Fin => {
+                if sink.poll_sent(cx).is_pending() {
+                    return Ok(Step::Waits);
+                }
+                return Ok(Step::Passed(Passed::AllOfBroken));
+            }
+            Front::Empty if shaper.chain.is_empty() => {
+                self.offset = shaper.chain.offset();
+                self.past.extend(shaper.chain.deeds());
+                self.shaper = None;
+                return Ok(Step::Moved);
+            }
+            Front::Later(_) | Front::Empty => {}
+        }
+        let mut wake = shaper.chain.wake_at(now);
+        if self.source_ended {
+            if self.fin_passed && broken.is_some() {
+                return Ok(if sink.poll_sent(cx).is_ready() {
+                    Step::Passed(Passed::AllOfBroken)
+                } else {
+                    Step::Waits
+                });
+            }
+        } else {
+            match shaper.chain.intake(now, most) {
+                Intake::From(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+                Intake::Never => {}
+                Intake::Any => return self.step_read(cx, source, broken, meter, pool::SIZE, wake),
+                Intake::AtMost(room) => return self.step_read(cx, source, broken, meter, room, wake),
+            }
+        }
+        Ok(self.wait(cx, wake))
+    }
+
+    fn step_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &impl Transport,
+        broken: &mut Option<io::Error>,
+        meter: &Meter,
+        room: usize,
+        wake: Option<Instant>,
+    ) -> io::Result<Step> {
+        match source.poll_readable(cx) {
+            Poll::Pending => return Ok(self.wait(cx, wake)),
+            Poll::Ready(Err(e)) => self.source_broke(e, broken),
+            Poll::Ready(Ok(())) => {
+                if let Some((buffer, end)) = self.read(source, broken, meter, room)
+                    && let Some(shaper) = &mut self.shaper
+                {
+                    shaper.chain.on_read(Instant::now(), BytesMut::from(&buffer[..end]));
+                }
+            }
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Nothing more can be done before `wake`. A direction that has passed its FIN on has said its last, but its faults
+    /// may still have something in mind.
+    fn wait(&mut self, cx: &mut Context<'_>, wake: Option<Instant>) -> Step {
+        if let (Some(at), Some(shaper)) = (wake, &mut self.shaper)
+            && shaper.alarm.poll(cx, at).is_ready()
+        {
+            return Step::Moved;
+        }
+        if self.fin_passed { Step::Passed(Passed::Fin) } else { Step::Waits }
     }
 
     fn poll_write(
@@ -128,20 +324,32 @@ impl Pump {
         Poll::Ready(Ok(Passed::Fin))
     }
 
-    fn read(&mut self, source: &impl Transport, broken: &mut Option<io::Error>, meter: &Meter) {
+    /// Reads at most `room` bytes into a borrowed buffer. None: nothing came, or the stream has ended.
+    fn read(
+        &mut self,
+        source: &impl Transport,
+        broken: &mut Option<io::Error>,
+        meter: &Meter,
+        room: usize,
+    ) -> Option<(Buffer, usize)> {
         let mut buffer = Buffer::borrow();
-        match source.read(&mut buffer) {
+        match source.read(&mut buffer[..room.min(pool::SIZE)]) {
             Ok(0) => {
                 self.source_ended = true;
                 self.progressed = true;
+                None
             }
             Ok(n) => {
                 self.progressed = true;
+                self.offset += n as u64;
                 meter.count_received(self.direction, n);
-                self.carry = Some(Carry { buffer, start: 0, end: n });
+                Some((buffer, n))
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(e) => self.source_broke(e, broken),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
+            Err(e) => {
+                self.source_broke(e, broken);
+                None
+            }
         }
     }
 

@@ -1,19 +1,22 @@
 //! The relay in memory, under a paused clock: times are exact.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::fake::{Peer, fake};
 use super::{Limits, Outcome, Stop, relay};
+use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Plan, Reset, Stall};
 use crate::observe::{Direction, Ending, Meter, Side};
+use crate::spec::Period;
 
 const SECOND: Duration = Duration::from_secs(1);
 const QUIET: Limits =
-    Limits { half_close: Duration::from_secs(30), idle: None, until: None, drain_idle: None };
+    Limits { half_close: Duration::from_secs(30), idle: None, until: None, drain_idle: None, held: 1 << 20 };
 
 struct Rig {
     client: Peer,
@@ -22,18 +25,30 @@ struct Rig {
     meter: Arc<Meter>,
     task: JoinHandle<Outcome>,
     started: Instant,
+    plans: watch::Sender<Arc<Plan>>,
+    fired: Arc<Mutex<Vec<String>>>,
 }
 
 impl Rig {
     fn new(room: usize, limits: Limits) -> Self {
+        Self::with_plan(room, limits, Plan::default())
+    }
+
+    fn with_plan(room: usize, limits: Limits, plan: Plan) -> Self {
         let (client, client_peer) = fake(room);
         let (server, server_peer) = fake(room);
         let stop = Stop::default();
         let meter = Arc::new(Meter::new(Arc::default()));
         let (their_stop, their_meter) = (stop.clone(), meter.clone());
-        let task =
-            tokio::spawn(async move { relay(client, server, &limits, &their_stop, &their_meter).await });
-        Rig { client: client_peer, server: server_peer, stop, meter, task, started: Instant::now() }
+        let (plans, their_plans) = watch::channel(Arc::new(plan));
+        let fired = Arc::new(Mutex::new(Vec::new()));
+        let their_fired = fired.clone();
+        let task = tokio::spawn(async move {
+            let tell = |active: &Active| their_fired.lock().unwrap().push(active.fault.name.to_string());
+            relay(client, server, &limits, &their_stop, their_plans, &tell, &their_meter).await
+        });
+        let started = Instant::now();
+        Rig { client: client_peer, server: server_peer, stop, meter, task, started, plans, fired }
     }
 
     /// The relay's end, the time it took, and that both sides were let go.
@@ -201,6 +216,149 @@ async fn an_ending_behind_bytes_that_cannot_be_delivered_is_found() {
         assert!(ended.2 <= 16 * SECOND, "{:?}", ended.2);
         assert_eq!(server.saw_reset(), reset);
     }
+}
+
+/// A plan with one fault on what the server sends, as a configuration would write it.
+fn plan(effect: impl Into<Option<Effect>>) -> Plan {
+    let downstream = effect.into().map(|effect| Active::of(Fault::new(effect), Direction::Downstream, 1));
+    Plan { downstream: downstream.into_iter().map(Arc::new).collect(), upstream: Vec::new() }
+}
+
+fn latency(delay: Duration) -> Effect {
+    Effect::Latency(Latency { delay: Period::new(delay), ..Latency::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_is_exact_and_bytes_follow_each_other() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(latency(SECOND)));
+    for (i, byte) in (0..3u32).zip(*b"abc") {
+        rig.server.send(&[byte]);
+        assert_eq!(rig.started.elapsed(), i * SECOND / 100);
+        sleep(SECOND / 100).await;
+    }
+    sleep(SECOND - 3 * SECOND / 100).await;
+    settle().await;
+    rig.client.read(100);
+    assert_eq!((rig.client.arrived(), rig.started.elapsed()), (b"a".to_vec(), SECOND));
+    sleep(SECOND / 100).await;
+    settle().await;
+    rig.client.read(100);
+    assert_eq!(rig.client.arrived(), b"ab");
+    assert_eq!(*rig.fired.lock().unwrap(), ["latency"], "told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_plan_reaches_an_idle_connection_and_frees_what_was_held_in_order() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(latency(10 * SECOND)));
+    rig.server.send(b"one ");
+    sleep(SECOND).await;
+    rig.server.send(b"two");
+    rig.server.finish();
+    sleep(SECOND).await;
+    rig.client.read(100);
+    assert!(rig.client.arrived().is_empty());
+    rig.plans.send(Arc::new(plan(None))).unwrap();
+    settle().await;
+    rig.client.read(100);
+    assert_eq!(
+        (rig.client.arrived(), rig.client.saw_fin()),
+        (b"one two".to_vec(), true),
+        "the peer's FIN is kept"
+    );
+    assert_eq!(rig.started.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_reset_on_time_unless_that_is_called_off() {
+    let reset = || plan(Effect::Reset(Reset { after: "9s".parse().unwrap() }));
+    let rig = Rig::with_plan(1 << 20, QUIET, reset());
+    let (client, server) = (rig.client.clone(), rig.server.clone());
+    assert_eq!(rig.ended().await, (Ending::Fault, Side::None, 9 * SECOND));
+    assert!(client.saw_reset() && server.saw_reset(), "both sides are reset");
+
+    let rig = Rig::with_plan(1 << 20, QUIET, reset());
+    sleep(SECOND).await;
+    rig.plans.send(Arc::new(plan(None))).unwrap();
+    sleep(60 * SECOND).await;
+    assert!(!rig.task.is_finished() && rig.fired.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_after_bytes_lets_exactly_these_through() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(Effect::Reset(Reset { after: "10KiB".parse().unwrap() })));
+    rig.server.send(&[7; 30_000]);
+    settle().await;
+    assert!(!rig.client.saw_reset(), "the reset waits until its bytes have left");
+    rig.client.read(100_000);
+    settle().await;
+    assert_eq!((rig.client.arrived().len(), rig.client.saw_reset()), (10_240, true));
+    assert_eq!(*rig.fired.lock().unwrap(), ["reset"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peers_reset_is_held_back_with_the_bytes_before_it() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(latency(5 * SECOND)));
+    rig.server.send(b"last words");
+    rig.server.reset();
+    let client = rig.client.clone();
+    sleep(4 * SECOND).await;
+    assert!(!client.saw_reset());
+    sleep(SECOND).await;
+    settle().await;
+    client.read(100);
+    assert_eq!(rig.ended().await, (Ending::PeerReset, Side::Upstream, 5 * SECOND));
+    assert_eq!((client.arrived(), client.saw_reset()), (b"last words".to_vec(), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_a_fault_holds_something_back_is_not_silence() {
+    let limits = Limits { half_close: 5 * SECOND, idle: Some(5 * SECOND), ..QUIET };
+    let rig = Rig::with_plan(1 << 20, limits, plan(latency(60 * SECOND)));
+    rig.server.send(b"late");
+    rig.server.finish();
+    sleep(60 * SECOND).await;
+    settle().await;
+    rig.client.read(100);
+    assert_eq!((rig.client.arrived(), rig.client.saw_fin()), (b"late".to_vec(), true));
+    let ended = rig.ended().await;
+    assert_eq!((ended.0, ended.2), (Ending::HalfClose, 66 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_blackhole_that_has_swallowed_ends_its_connection() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(Effect::Blackhole(Blackhole::default())));
+    rig.server.send(b"gone");
+    sleep(SECOND).await;
+    rig.plans.send(Arc::new(plan(None))).unwrap();
+    let client = rig.client.clone();
+    let ended = rig.ended().await;
+    assert_eq!(ended.0, Ending::Fault);
+    assert!(client.arrived().is_empty() && client.saw_fin());
+
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(Effect::Blackhole(Blackhole::default())));
+    rig.plans.send(Arc::new(plan(None))).unwrap();
+    settle().await;
+    rig.server.send(b"here");
+    settle().await;
+    rig.client.read(100);
+    assert_eq!(rig.client.arrived(), b"here", "one that has swallowed nothing leaves no trace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_moves_nothing_loses_nothing_and_notices_nothing_but_its_end() {
+    let stall = Effect::Stall(Stall { hold: Some(Period::new(7 * SECOND)), ..Stall::default() });
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(stall));
+    rig.server.send(&[3; 100_000]);
+    rig.client.send(b"the other way is free");
+    sleep(6 * SECOND).await;
+    rig.client.read(100);
+    rig.server.read(100);
+    assert_eq!((rig.client.arrived().len(), rig.server.arrived().len()), (0, 21));
+    assert_eq!(rig.meter.received(Direction::Downstream), 0, "the sender feels it");
+    sleep(SECOND).await;
+    settle().await;
+    rig.client.read(1 << 20);
+    assert_eq!(rig.client.arrived().len(), 100_000);
 }
 
 /// One thing a peer does.

@@ -24,7 +24,12 @@ pub struct RouteConfig {
     pub faults: Vec<Fault>,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// How many bytes the faults of one direction may hold.
+    pub held: usize,
 }
+
+/// What the faults of one direction may hold where nothing else is said.
+pub const HELD: usize = 1 << 20;
 
 /// The port a route listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::gate::Taken;
-use super::{Accepted, Route};
-use crate::fault::Effect;
-use crate::fault::drop::How;
-use crate::observe::{Bytes, ConnectionRef, Direction, Ending, Fact, Firing, Meter, Side};
+use super::faults::Taken;
+use super::{Accepted, Route, at};
+use crate::fault::chain::Deed;
+use crate::fault::{Active, Effect, How, Plan};
+use crate::observe::{Bytes, ConnectionRef, DeedDone, Direction, Ending, Fact, Firing, Meter, Side};
 use crate::relay::{self, Limits, Stop, Transport};
 use crate::upstream::{DialError, Link, dial};
 
@@ -23,6 +24,8 @@ pub(super) struct Ticket {
     pub(super) id: u64,
     /// The accept faults that befall it, in order.
     pub(super) taken: Vec<Taken>,
+    /// The stream faults on it, now and later.
+    pub(super) plans: watch::Receiver<Arc<Plan>>,
 }
 
 struct Connection<'a> {
@@ -41,11 +44,12 @@ struct End {
     side: Side,
     fault: Option<Arc<str>>,
     error: Option<Arc<str>>,
+    deeds: Vec<Deed>,
 }
 
 impl End {
     fn new(ending: Ending, side: Side) -> Self {
-        End { ending, side, fault: None, error: None }
+        End { ending, side, fault: None, error: None, deeds: Vec::new() }
     }
 }
 
@@ -62,14 +66,15 @@ pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket,
         stop: &stop,
     };
     route.emitter.emit(Fact::ConnectionOpened { of: connection.reference() });
-    let end = connection.live(stream, ticket.taken).await;
+    let end = connection.live(stream, ticket.taken, ticket.plans).await;
+    route.faults().leave(ticket.number);
     // The descriptors are closed: the next client may have the place.
     drop(slot);
     connection.tell_closed(end);
 }
 
 impl Connection<'_> {
-    async fn live(&self, client: TcpStream, taken: Vec<Taken>) -> End {
+    async fn live(&self, client: TcpStream, taken: Vec<Taken>, plans: watch::Receiver<Arc<Plan>>) -> End {
         // A wait counts from the accept, or from the end of the wait before it, not from when this task got its turn.
         let mut started = self.accepted;
         for fault in taken {
@@ -98,9 +103,11 @@ impl Connection<'_> {
                     }
                     started += wait;
                 }
+                // The others act on the stream, and none of them is taken at the accept.
+                _ => {}
             }
         }
-        self.forward(client).await
+        self.forward(client, plans).await
     }
 
     /// Never answers; reads and discards until the time is up or the client goes.
@@ -138,7 +145,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn forward(&self, client: TcpStream) -> End {
+    async fn forward(&self, client: TcpStream, plans: watch::Receiver<Arc<Plan>>) -> End {
         let route = self.route;
         let started = Instant::now();
         let dialled =
@@ -175,13 +182,23 @@ impl Connection<'_> {
             idle: timeouts.idle,
             until: self.lifetime_end(),
             drain_idle: route.drain_idle,
+            held: route.config.held,
         };
+        let fired = |active: &Active| self.tell_stream_fired(active);
         let outcome = match link {
-            Link::Tcp(upstream) => relay::relay(client, upstream, &limits, self.stop, &self.meter).await,
-            Link::Builtin(upstream) => relay::relay(client, upstream, &limits, self.stop, &self.meter).await,
+            Link::Tcp(upstream) => {
+                relay::relay(client, upstream, &limits, self.stop, plans, &fired, &self.meter).await
+            }
+            Link::Builtin(upstream) => {
+                relay::relay(client, upstream, &limits, self.stop, plans, &fired, &self.meter).await
+            }
         };
-        let error = outcome.error.filter(|_| outcome.ending == Ending::Error).map(|e| e.to_string().into());
-        End { error, ..End::new(outcome.ending, outcome.side) }
+        End {
+            fault: outcome.cut.and_then(|cutting| cutting.by).map(|by| by.fault.name.clone()),
+            error: outcome.error.filter(|_| outcome.ending == Ending::Error).map(Arc::from),
+            deeds: outcome.deeds,
+            ..End::new(outcome.ending, outcome.side)
+        }
     }
 
     /// Ends a client that has no upstream.
@@ -207,6 +224,18 @@ impl Connection<'_> {
         ConnectionRef { route: name, number: self.number, id: self.id, client: self.client }
     }
 
+    fn tell_stream_fired(&self, active: &Active) {
+        active.stats.count_fired();
+        let fault = Firing {
+            name: active.fault.name.clone(),
+            effect: active.fault.effect.word(),
+            direction: Some(active.direction),
+            draw: active.draw(),
+            delay: None,
+        };
+        self.route.emitter.emit(Fact::FaultFired { of: self.reference(), fault });
+    }
+
     fn tell_fired(&self, taken: &Taken, delay: Option<Duration>) {
         taken.stats.count_fired();
         let fault = Firing {
@@ -227,6 +256,7 @@ impl Connection<'_> {
             side: end.side,
             fault: end.fault,
             error: end.error,
+            deeds: end.deeds.iter().map(deed_done).collect(),
             bytes: Bytes {
                 upstream: self.meter.sent(Direction::Upstream),
                 downstream: self.meter.sent(Direction::Downstream),
@@ -236,10 +266,11 @@ impl Connection<'_> {
     }
 }
 
-/// Completes at a moment, or never.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
+fn deed_done(deed: &Deed) -> DeedDone {
+    DeedDone {
+        fault: deed.active.fault.name.clone(),
+        direction: deed.active.direction,
+        amount: deed.done.amount,
+        delay: deed.done.delay,
     }
 }

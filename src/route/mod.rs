@@ -3,28 +3,30 @@
 mod budget;
 mod config;
 mod connection;
-mod gate;
+mod faults;
 mod listener;
 mod spec;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use budget::{Budget, raise_limit};
-pub use config::{Bind, LocalPort, RouteConfig, Timeouts};
+pub use config::{Bind, HELD, LocalPort, RouteConfig, Timeouts};
 pub use listener::{Accepted, Listener};
-pub use spec::{RouteSpec, TimeoutsSpec};
+pub use spec::{LimitsSpec, RouteSpec, TimeoutsSpec};
 
+use crate::fault::Fault;
 use crate::fault::dice::Dice;
 use crate::observe::{Emitter, Fact, RouteStats};
 use crate::relay::Stop;
 use connection::Ticket;
-use gate::Gate;
+use faults::{Admitted, Faults};
 
 /// What all connections of a route share.
 #[derive(Debug)]
@@ -33,9 +35,10 @@ pub struct Route {
     pub config: RouteConfig,
     /// What happened on it.
     pub stats: Arc<RouteStats>,
-    dice: Dice,
     emitter: Emitter,
-    gate: Mutex<Gate>,
+    faults: Mutex<Faults>,
+    /// Told when the faults have changed: an expiry may come sooner.
+    changed: Notify,
     upstream_text: Arc<str>,
     drain_idle: Option<Duration>,
     accepted: AtomicU64,
@@ -56,6 +59,8 @@ pub struct Common {
     pub connections: TaskTracker,
     /// How they are told to stop.
     pub stop: Stop,
+    /// The number of the configuration in force.
+    pub generation: Arc<AtomicU64>,
     /// While draining, silent connections are closed after this.
     pub drain_idle: Option<Duration>,
 }
@@ -63,11 +68,12 @@ pub struct Common {
 impl Route {
     /// A route whose faults arrive now.
     pub fn new(config: RouteConfig, common: &Common) -> Arc<Self> {
+        let dice = common.dice.name(&config.name);
         Arc::new(Route {
             stats: Arc::default(),
-            dice: common.dice.name(&config.name),
             emitter: common.emitter.clone(),
-            gate: Mutex::new(Gate::new(&config.faults, Instant::now())),
+            faults: Mutex::new(Faults::new(dice, &config.faults, Instant::now())),
+            changed: Notify::new(),
             upstream_text: config.upstream.to_string().into(),
             drain_idle: common.drain_idle,
             accepted: AtomicU64::new(0),
@@ -82,8 +88,22 @@ impl Route {
 
     /// How often its faults took effect, by name.
     pub fn fired(&self) -> Vec<(Arc<str>, u64)> {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.fired().map(|(fault, n)| (fault.name.clone(), n)).collect()
+        self.faults().fired()
+    }
+
+    /// What goes wrong on it now.
+    pub fn list_faults(&self) -> Vec<Fault> {
+        self.faults().list()
+    }
+
+    /// Puts these faults in place of those it has, also on live connections.
+    pub fn replace_faults(&self, faults: Vec<Fault>) {
+        self.faults().replace(faults, Instant::now());
+        self.changed.notify_one();
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Listens until `closing`, serving each client in a task of its own.
@@ -102,7 +122,7 @@ impl Route {
         };
         tokio::select! {
             () = listener.run(&common.budget, closing, accept, failed) => {}
-            () = self.expire_faults() => {}
+            () = self.expire_faults(&common) => {}
         }
     }
 
@@ -112,20 +132,22 @@ impl Route {
         let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let id = common.ids.fetch_add(1, Ordering::Relaxed) + 1;
         let client = accepted.client.ip().to_canonical();
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = gate.decide(client, &self.dice.number(number), accepted.at);
-        Ticket { number, id, taken }
+        let Admitted { taken, plans } = self.faults().admit(number, client, accepted.at);
+        Ticket { number, id, taken, plans }
     }
 
     /// Takes faults out when their time is over. Never completes.
-    async fn expire_faults(&self) {
+    async fn expire_faults(&self, common: &Common) {
         loop {
-            let next = self.gate.lock().unwrap_or_else(PoisonError::into_inner).next_expiry();
-            match next {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
+            let next = self.faults().next_expiry();
+            tokio::select! {
+                () = self.changed.notified() => continue,
+                () = at(next) => {}
             }
-            let gone = self.gate.lock().unwrap_or_else(PoisonError::into_inner).expire(Instant::now());
+            let gone = self.faults().expire(Instant::now());
+            if !gone.is_empty() {
+                common.generation.fetch_add(1, Ordering::Relaxed);
+            }
             for fault in gone {
                 self.emitter.emit(Fact::FaultExpired {
                     route: self.config.name.clone(),
@@ -134,5 +156,13 @@ impl Route {
                 });
             }
         }
+    }
+}
+
+/// Completes at a moment, or never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -8,9 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::config::{Bind, LocalPort, Timeouts};
+use super::config::{Bind, HELD, LocalPort, Timeouts};
 use crate::fault::FaultSpec;
-use crate::spec::{Field, Limit, Millis, Name, Period, Probability};
+use crate::spec::{Field, Limit, Millis, Name, Period, Probability, Size};
 use crate::upstream::Endpoint;
 
 /// A local port, where its connections go, and what goes wrong with them.
@@ -51,6 +51,26 @@ pub struct RouteSpec {
     /// How long things may take.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub timeouts: Field<TimeoutsSpec>,
+    /// How much there may be of things.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub limits: Field<LimitsSpec>,
+}
+
+/// How much there may be of things on a route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, expecting = "a mapping of limits such as {held: 1MiB}")]
+#[schemars(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// How many bytes the faults of one direction may hold; then the sender waits. Left out: 1MiB.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub held: Field<Size>,
+}
+
+impl LimitsSpec {
+    /// How many bytes the faults of one direction may hold: at least one, or nothing would ever move.
+    pub fn held(&self) -> usize {
+        self.held.get().map_or(HELD, |size| usize::try_from(size.bytes()).unwrap_or(usize::MAX)).max(1)
+    }
 }
 
 /// How long things may take on a route.

@@ -4,6 +4,7 @@
 //! wrong with a text; it never repeats the text itself, because the text may hold a secret. Who reads the document
 //! knows the place and what stood there, and puts the two together.
 
+pub mod after;
 pub mod again;
 pub mod cidr;
 pub mod diagnostic;
@@ -14,11 +15,14 @@ pub mod name;
 pub mod period;
 pub mod place;
 pub mod probability;
+pub mod rate;
 pub mod report;
+pub mod size;
 pub mod source;
 pub mod suggest;
 pub mod text;
 
+pub use after::After;
 pub use cidr::Cidr;
 pub use diagnostic::{Diagnostic, Problems};
 pub use field::Field;
@@ -28,3 +32,5 @@ pub use name::Name;
 pub use period::Period;
 pub use place::{NodeId, Place, Span};
 pub use probability::Probability;
+pub use rate::Rate;
+pub use size::Size;

@@ -54,6 +54,11 @@ impl Period {
     pub fn get(self) -> Duration {
         self.0
     }
+
+    /// Whether it is no time at all.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
 }
 
 impl FromStr for Period {

@@ -1,0 +1,365 @@
+//! The faults of one direction of one connection, in their order, ending in the held queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::held::{Front, Held, LinkId};
+use super::plan::Active;
+use super::stream::{Cut, Ending, Intake, Segment, StreamFault};
+
+/// A chain and what it holds.
+///
+/// Bytes are pushed in with the time they were read and are taken out at the front when their time has come. The chain
+/// never waits: it says when it wants to be looked at again.
+#[derive(Default)]
+pub struct Chain {
+    links: Vec<Link>,
+    held: Held,
+    /// How many bytes have come in.
+    offset: u64,
+    fin_seen: bool,
+    /// The deeds of links that are gone.
+    past: Vec<Deed>,
+    /// Whether a fault has fired that was not told yet.
+    fresh: bool,
+    last_id: u32,
+}
+
+struct Link {
+    id: LinkId,
+    active: Arc<Active>,
+    fault: Box<dyn StreamFault>,
+    /// When the last bytes came by: those behind them come no earlier.
+    last: Option<Instant>,
+    deed: Done,
+}
+
+/// What a fault has done in one direction of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Whether it has taken effect.
+    pub fired: bool,
+    told: bool,
+    /// Bytes or segments it acted upon.
+    pub amount: u64,
+    /// How much later bytes came because of it, the longest.
+    pub delay: Duration,
+}
+
+/// A fault and what it has done.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// The fault.
+    pub active: Arc<Active>,
+    /// What it did.
+    pub done: Done,
+}
+
+/// The way on from a fault: the rest of the chain, and a place to tell what it did.
+pub struct Next<'a> {
+    rest: &'a mut [Link],
+    held: &'a mut Held,
+    done: &'a mut Done,
+    fresh: &'a mut bool,
+    me: LinkId,
+    now: Instant,
+}
+
+impl Next<'_> {
+    /// Hands bytes on.
+    pub fn data(&mut self, mut segment: Segment) {
+        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.push(segment) };
+        if let Some(last) = link.last {
+            segment.at = segment.at.max(last);
+        }
+        link.last = Some(segment.at);
+        let mut next = Next {
+            rest,
+            held: self.held,
+            done: &mut link.deed,
+            fresh: self.fresh,
+            me: link.id,
+            now: self.now,
+        };
+        link.fault.on_data(segment, &mut next);
+    }
+
+    /// Hands the peer's FIN on.
+    pub fn fin(&mut self, at: Instant) {
+        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.fin(at) };
+        let at = link.last.map_or(at, |last| last.max(at));
+        let mut next = Next {
+            rest,
+            held: self.held,
+            done: &mut link.deed,
+            fresh: self.fresh,
+            me: link.id,
+            now: self.now,
+        };
+        link.fault.on_fin(at, &mut next);
+    }
+
+    /// Ends the connection, in its place behind the bytes before it or, where it does not wait, at once.
+    pub fn cut(&mut self, at: Instant, cut: Cut) {
+        self.ending(Ending { at, cut, by: self.me });
+    }
+
+    /// Hands an ending on.
+    pub fn ending(&mut self, mut ending: Ending) {
+        if !ending.cut.waits() {
+            return self.held.cut(ending);
+        }
+        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.cut(ending) };
+        ending.at = link.last.map_or(ending.at, |last| last.max(ending.at));
+        let now = self.now;
+        let mut next =
+            Next { rest, held: self.held, done: &mut link.deed, fresh: self.fresh, me: link.id, now };
+        link.fault.on_cut(ending, &mut next);
+    }
+
+    /// The time at which all this happens.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The fault has taken effect.
+    pub fn fire(&mut self) {
+        if !self.done.fired {
+            self.done.fired = true;
+            *self.fresh = true;
+        }
+    }
+
+    /// It has taken effect on so many bytes or segments.
+    pub fn count(&mut self, amount: u64) {
+        self.fire();
+        self.done.amount += amount;
+    }
+
+    /// It makes bytes come so much later.
+    pub fn delayed(&mut self, by: Duration) {
+        self.fire();
+        self.done.delay = self.done.delay.max(by);
+    }
+}
+
+impl Chain {
+    /// A chain for a stream of which so many bytes have gone by already.
+    pub fn from(offset: u64) -> Self {
+        Chain { offset, ..Chain::default() }
+    }
+
+    /// How many bytes have gone by.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether there is no fault here.
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Whether bytes wait here.
+    pub fn holds_bytes(&self) -> bool {
+        self.held.bytes() > 0 || self.links.iter().any(|link| link.fault.keeps() > 0)
+    }
+
+    /// What is held.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Bytes were read.
+    pub fn on_read(&mut self, now: Instant, bytes: BytesMut) {
+        let segment = Segment { offset: self.offset, at: now, bytes };
+        self.offset = segment.end();
+        self.feed(now, |next| next.data(segment));
+    }
+
+    /// The source has ended its stream. Only the first time counts.
+    pub fn on_fin(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.fin_seen, true) {
+            return;
+        }
+        self.feed(now, |next| next.fin(now));
+    }
+
+    fn feed(&mut self, now: Instant, push: impl FnOnce(&mut Next<'_>)) {
+        let mut nobody = Done::default();
+        push(&mut Next {
+            rest: &mut self.links,
+            held: &mut self.held,
+            done: &mut nobody,
+            fresh: &mut self.fresh,
+            me: LinkId::default(),
+            now,
+        });
+    }
+
+    /// Lets faults act whose time has come.
+    pub fn on_time(&mut self, now: Instant) {
+        for i in 0..self.links.len() {
+            if self.links[i].fault.wake_at().is_some_and(|at| at <= now) {
+                self.with(i, now, |fault, next| fault.on_wake(now, next));
+            }
+        }
+    }
+
+    fn with(&mut self, i: usize, now: Instant, act: impl FnOnce(&mut dyn StreamFault, &mut Next<'_>)) {
+        let Some((link, rest)) = self.links.get_mut(i..).and_then(<[Link]>::split_first_mut) else { return };
+        let mut next = Next {
+            rest,
+            held: &mut self.held,
+            done: &mut link.deed,
+            fresh: &mut self.fresh,
+            me: link.id,
+            now,
+        };
+        act(&mut *link.fault, &mut next);
+    }
+
+    /// What may happen now at the far end.
+    pub fn front(&self, now: Instant) -> Front<'_> {
+        self.held.front(now)
+    }
+
+    /// So many bytes of the front were written.
+    pub fn wrote(&mut self, count: usize) {
+        self.held.wrote(count);
+    }
+
+    /// The FIN at the front was passed on.
+    pub fn passed_fin(&mut self) {
+        self.held.passed_fin();
+        self.held.shrink();
+    }
+
+    /// How much may be read now, when `most` bytes may be held.
+    pub fn intake(&self, now: Instant, most: usize) -> Intake {
+        if self.held.cut_by().is_some() {
+            return Intake::Never;
+        }
+        let kept: usize = self.links.iter().map(|link| link.fault.keeps()).sum();
+        let room = most.saturating_sub(self.held.bytes() + kept);
+        let mut all = if room == 0 { return Intake::Never } else { Intake::AtMost(room) };
+        for link in &self.links {
+            all = match (all, link.fault.intake(now)) {
+                (Intake::Never, _) | (_, Intake::Never) => Intake::Never,
+                (all, Intake::Any) => all,
+                (Intake::From(a), Intake::From(b)) => Intake::From(a.max(b)),
+                (_, Intake::From(at)) if at > now => Intake::From(at),
+                (all, Intake::From(_)) => all,
+                (Intake::AtMost(a), Intake::AtMost(b)) => Intake::AtMost(a.min(b)),
+                (all, Intake::AtMost(_)) => all,
+            };
+        }
+        all
+    }
+
+    /// When it wants to be looked at again; reading not counted.
+    pub fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let front = match self.held.front(now) {
+            Front::Later(at) => Some(at),
+            _ => None,
+        };
+        self.links.iter().filter_map(|link| link.fault.wake_at()).chain(front).min()
+    }
+
+    /// Puts a new plan in place of the old one. Faults that are in both go on as they are. When one was taken away or
+    /// changed, what is held goes at once.
+    ///
+    /// True when a fault was taken away whose bytes are gone for good: such a connection cannot go on.
+    pub fn adopt(&mut self, plan: &[Arc<Active>], now: Instant) -> bool {
+        let hole = self.remove_others(plan, now);
+        let mut old = std::mem::take(&mut self.links);
+        let mut started = Vec::new();
+        for active in plan {
+            let link = match old.iter().position(|link| Arc::ptr_eq(&link.active, active)) {
+                Some(i) => old.remove(i),
+                None => {
+                    let Some(fault) = active.build(now) else { continue };
+                    self.last_id += 1;
+                    started.push(self.links.len());
+                    Link {
+                        id: LinkId(self.last_id),
+                        active: active.clone(),
+                        fault,
+                        last: None,
+                        deed: Done::default(),
+                    }
+                }
+            };
+            self.links.push(link);
+        }
+        for i in started {
+            self.with(i, now, |fault, next| fault.on_start(next));
+        }
+        hole
+    }
+
+    /// Takes away the faults that are not in the plan, the last one first, so that what they kept goes on in order.
+    fn remove_others(&mut self, plan: &[Arc<Active>], now: Instant) -> bool {
+        let stays = |link: &Link| plan.iter().any(|active| Arc::ptr_eq(active, &link.active));
+        if self.links.iter().all(stays) {
+            return false;
+        }
+        if self.held.cut_by().is_some_and(|by| !self.links.iter().any(|link| link.id == by && stays(link))) {
+            self.held.call_off();
+        }
+        self.held.release(now);
+        for link in &mut self.links {
+            link.last = link.last.map(|last| last.min(now));
+        }
+        let mut hole = false;
+        for i in (0..self.links.len()).rev() {
+            if stays(&self.links[i]) {
+                continue;
+            }
+            self.with(i, now, |fault, next| fault.on_remove(now, next));
+            let link = self.links.remove(i);
+            hole |= link.fault.leaves_a_hole();
+            if link.deed.fired {
+                self.past.push(Deed { active: link.active, done: link.deed });
+            }
+        }
+        hole
+    }
+
+    /// Faults that have fired since this was last asked.
+    pub fn take_fired(&mut self) -> Vec<Deed> {
+        if !std::mem::take(&mut self.fresh) {
+            return Vec::new();
+        }
+        self.links
+            .iter_mut()
+            .filter(|link| link.deed.fired && !link.deed.told)
+            .map(|link| {
+                link.deed.told = true;
+                Deed { active: link.active.clone(), done: link.deed }
+            })
+            .collect()
+    }
+
+    /// The fault that ends the connection; with this it has taken effect.
+    pub fn ended_by(&mut self, id: LinkId) -> Option<Arc<Active>> {
+        let link = self.links.iter_mut().find(|link| link.id == id)?;
+        if !link.deed.fired {
+            link.deed.fired = true;
+            self.fresh = true;
+        }
+        Some(link.active.clone())
+    }
+
+    /// What all faults have done.
+    pub fn deeds(&self) -> Vec<Deed> {
+        let now = self
+            .links
+            .iter()
+            .filter(|link| link.deed.fired)
+            .map(|link| Deed { active: link.active.clone(), done: link.deed });
+        self.past.iter().cloned().chain(now).collect()
+    }
+}

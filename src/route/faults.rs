@@ -1,0 +1,301 @@
+//! The faults of a route: what their triggers remember, whom they have chosen, and how a change reaches live connections.
+//!
+//! Every decision falls here, in one place and under one lock that nobody holds while waiting: at accept, in accept
+//! order, and for connections that live when a stream fault arrives later, in the order of their numbers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::fault::dice::Dice;
+use crate::fault::trigger::{Chosen, Seen, Tally, Trigger};
+use crate::fault::{Active, Effect, Fault, Pacer, Plan, Stage};
+use crate::observe::{Direction, FaultStats};
+
+/// The faults of a route and the connections they act upon.
+#[derive(Debug)]
+pub(super) struct Faults {
+    /// The route's dice.
+    dice: Dice,
+    entries: Vec<Entry>,
+    live: BTreeMap<u64, Live>,
+    /// What faults did that are gone.
+    gone: BTreeMap<Arc<str>, u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fault: Arc<Fault>,
+    ways: Vec<Way>,
+    gone_at: Option<Instant>,
+}
+
+/// A fault in one direction, or, for one that acts on the accept, in none.
+#[derive(Clone, Debug)]
+struct Way {
+    direction: Option<Direction>,
+    stats: Arc<FaultStats>,
+    tally: Tally,
+    pacer: Arc<Mutex<Pacer>>,
+}
+
+/// A connection that stream faults can reach.
+#[derive(Debug)]
+struct Live {
+    client: IpAddr,
+    plan: watch::Sender<Arc<Plan>>,
+    records: Vec<Record>,
+}
+
+/// What was decided about a connection and a fault in one direction.
+#[derive(Debug)]
+struct Record {
+    fault: Arc<Fault>,
+    direction: Direction,
+    seen: Seen,
+    active: Option<Arc<Active>>,
+}
+
+/// A fault that will befall a connection before it reaches its upstream.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    /// Which.
+    pub(super) fault: Arc<Fault>,
+    /// Where its firing is counted.
+    pub(super) stats: Arc<FaultStats>,
+    /// How it came to be chosen.
+    pub(super) chosen: Chosen,
+    /// What its effect draws from, apart from the draw that chose it.
+    pub(super) dice: Dice,
+}
+
+/// What was decided about a connection at accept.
+pub(super) struct Admitted {
+    /// The accept faults that befall it, in order.
+    pub(super) taken: Vec<Taken>,
+    /// The stream faults that act on it, now and later.
+    pub(super) plans: watch::Receiver<Arc<Plan>>,
+}
+
+impl Faults {
+    /// For a route with these dice, whose faults arrive now.
+    pub(super) fn new(dice: Dice, faults: &[Fault], now: Instant) -> Self {
+        let entries = faults.iter().map(|fault| Entry::new(fault.clone(), None, now)).collect();
+        Faults { dice, entries, live: BTreeMap::new(), gone: BTreeMap::new() }
+    }
+
+    /// Decides about a connection: called in accept order.
+    pub(super) fn admit(&mut self, number: u64, client: IpAddr, now: Instant) -> Admitted {
+        let dice = self.dice.number(number);
+        let mut taken = Vec::new();
+        let mut records = Vec::new();
+        for entry in &mut self.entries {
+            if entry.gone_at.is_some_and(|at| now >= at) {
+                continue;
+            }
+            match entry.fault.effect.stage() {
+                Stage::Accept => taken.extend(entry.take(client, &dice)),
+                Stage::Stream => entry.decide(client, &dice, |_| None, &mut records),
+            }
+        }
+        let (plan, plans) = watch::channel(plan_of(&records));
+        self.live.insert(number, Live { client, plan, records });
+        Admitted { taken, plans }
+    }
+
+    /// The connection has ended.
+    pub(super) fn leave(&mut self, number: u64) {
+        self.live.remove(&number);
+    }
+
+    /// The faults, in order.
+    pub(super) fn list(&self) -> Vec<Fault> {
+        self.entries.iter().map(|entry| (*entry.fault).clone()).collect()
+    }
+
+    /// Puts these faults in place of those that are. Faults that are the same keep everything; one that was changed keeps
+    /// its draws and counts; live connections get their new plans at once.
+    pub(super) fn replace(&mut self, faults: Vec<Fault>, now: Instant) {
+        let mut old = std::mem::take(&mut self.entries);
+        for fault in faults {
+            let known = old.iter().position(|entry| entry.fault.name == fault.name);
+            let entry = match known.map(|i| old.remove(i)) {
+                Some(same) if *same.fault == fault => same,
+                other => Entry::new(fault, other.as_ref(), now),
+            };
+            self.entries.push(entry);
+        }
+        for entry in old {
+            *self.gone.entry(entry.fault.name.clone()).or_default() += entry.fired();
+        }
+        self.reach_live();
+    }
+
+    /// When the next fault's time is over.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.entries.iter().filter_map(|entry| entry.gone_at).min()
+    }
+
+    /// Takes out the faults whose time is over.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Arc<Fault>> {
+        let over = |entry: &Entry| entry.gone_at.is_some_and(|at| now >= at);
+        let gone: Vec<Arc<Fault>> =
+            self.entries.iter().filter(|entry| over(entry)).map(|entry| entry.fault.clone()).collect();
+        if !gone.is_empty() {
+            for entry in self.entries.iter().filter(|entry| over(entry)) {
+                *self.gone.entry(entry.fault.name.clone()).or_default() += entry.fired();
+            }
+            self.entries.retain(|entry| !over(entry));
+            self.reach_live();
+        }
+        gone
+    }
+
+    /// How often each fault took effect, those that are gone included.
+    pub(super) fn fired(&self) -> Vec<(Arc<str>, u64)> {
+        let mut fired = self.gone.clone();
+        for entry in &self.entries {
+            *fired.entry(entry.fault.name.clone()).or_default() += entry.fired();
+        }
+        fired.into_iter().collect()
+    }
+
+    /// Makes a new plan for each live connection, in the order of their numbers.
+    fn reach_live(&mut self) {
+        for (number, live) in &mut self.live {
+            let dice = self.dice.number(*number);
+            let mut before = std::mem::take(&mut live.records);
+            for entry in self.entries.iter_mut().filter(|entry| entry.fault.effect.stage() == Stage::Stream) {
+                let name = entry.fault.name.clone();
+                let known = |direction| {
+                    let same = |record: &Record| record.fault.name == name && record.direction == direction;
+                    before.iter().position(same).map(|i| before.remove(i))
+                };
+                entry.decide(live.client, &dice, known, &mut live.records);
+            }
+            let plan = plan_of(&live.records);
+            live.plan.send_if_modified(|current| {
+                let same = |a: &[Arc<Active>], b: &[Arc<Active>]| {
+                    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+                };
+                if same(&current.upstream, &plan.upstream) && same(&current.downstream, &plan.downstream) {
+                    return false;
+                }
+                *current = plan;
+                true
+            });
+        }
+    }
+}
+
+impl Entry {
+    /// A fault that arrives now, perhaps in place of one of the same name.
+    fn new(fault: Fault, before: Option<&Entry>, now: Instant) -> Self {
+        let ways = match fault.effect.stage() {
+            Stage::Accept => vec![None],
+            Stage::Stream => {
+                Direction::ALL.into_iter().filter(|way| fault.direction.include(*way)).map(Some).collect()
+            }
+        };
+        let same_effect = before.filter(|before| before.fault.effect.word() == fault.effect.word());
+        let ways = ways.into_iter().map(|direction| {
+            let known =
+                same_effect.and_then(|before| before.ways.iter().find(|way| way.direction == direction));
+            let mut way = known.cloned().unwrap_or_else(|| Way::new(direction));
+            // Who asks for other connections counts anew.
+            if before.is_some_and(|before| !before.fault.trigger.counts_like(&fault.trigger)) {
+                way.tally = Tally::default();
+            }
+            way
+        });
+        Entry { ways: ways.collect(), gone_at: fault.trigger.gone_at(now), fault: Arc::new(fault) }
+    }
+
+    fn fired(&self) -> u64 {
+        self.ways.iter().map(|way| way.stats.fired()).sum()
+    }
+
+    /// Decides as a fault that acts on the accept. The third label stands in place of a direction.
+    fn take(&mut self, client: IpAddr, connection: &Dice) -> Option<Taken> {
+        let dice = connection.name("accept").name(&self.fault.name);
+        let way = self.ways.first_mut()?;
+        let chosen = self.fault.trigger.decide(&mut way.tally, client, &dice).chosen?;
+        Some(Taken { fault: self.fault.clone(), stats: way.stats.clone(), chosen, dice: dice.name("effect") })
+    }
+
+    /// Decides as a stream fault, each way, from what was decided before where there is such a thing.
+    fn decide(
+        &mut self,
+        client: IpAddr,
+        connection: &Dice,
+        mut known: impl FnMut(Direction) -> Option<Record>,
+        records: &mut Vec<Record>,
+    ) {
+        let Entry { fault, ways, .. } = self;
+        for way in ways {
+            let Some(direction) = way.direction else { continue };
+            let dice = connection.name(direction.word()).name(&fault.name);
+            let before = known(direction);
+            if let Some(record) = before.as_ref().filter(|record| Arc::ptr_eq(&record.fault, fault)) {
+                let Record { direction, seen, active, .. } = record;
+                let active = active.clone();
+                records.push(Record { fault: fault.clone(), direction: *direction, seen: *seen, active });
+                continue;
+            }
+            let seen = match before {
+                Some(record) if record.fault.trigger.counts_like(&fault.trigger) => {
+                    fault.trigger.decide_again(&mut way.tally, record.seen, &dice)
+                }
+                _ => fault.trigger.decide(&mut way.tally, client, &dice),
+            };
+            let active = seen.chosen.map(|chosen| {
+                Arc::new(Active {
+                    fault: fault.clone(),
+                    direction,
+                    chosen,
+                    dice: dice.name("effect"),
+                    stats: way.stats.clone(),
+                    pacer: way.pacer.clone(),
+                })
+            });
+            records.push(Record { fault: fault.clone(), direction, seen, active });
+        }
+    }
+}
+
+impl Way {
+    fn new(direction: Option<Direction>) -> Self {
+        Way { direction, stats: Arc::default(), tally: Tally::default(), pacer: Arc::default() }
+    }
+}
+
+impl Taken {
+    /// The draw and the probability it was below, when chance decided.
+    pub(super) fn draw(&self) -> Option<(f64, f64)> {
+        self.chosen.draw.map(|draw| (draw, self.fault.trigger.probability.get()))
+    }
+
+    /// The effect.
+    pub(super) fn effect(&self) -> &Effect {
+        &self.fault.effect
+    }
+}
+
+fn plan_of(records: &[Record]) -> Arc<Plan> {
+    let of = |direction| {
+        let here = records.iter().filter(|record| record.direction == direction);
+        here.filter_map(|record| record.active.clone()).collect()
+    };
+    Arc::new(Plan { upstream: of(Direction::Upstream), downstream: of(Direction::Downstream) })
+}
+
+impl Trigger {
+    /// Whether two triggers ask for the same connections, but for their probability.
+    fn counts_like(&self, other: &Trigger) -> bool {
+        (self.enabled, self.client, self.skip, self.every, self.times)
+            == (other.enabled, other.client, other.skip, other.every, other.times)
+    }
+}
