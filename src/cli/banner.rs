@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::say;
 use crate::config::Drain;
 use crate::daemon::{Handle, OpenRoute};
 use crate::fault::Fault;
 use crate::observe::text::{count, size, span};
-use crate::observe::{Direction, LogConfig, log};
+use crate::observe::{By, Direction, Event, Fact, LogConfig, log};
 use crate::spec::text::shown;
 
 /// Shows what is open. In JSON the events have told it; the seed is told whatever the log level.
@@ -17,10 +17,8 @@ pub(super) fn show(daemon: &Handle, source: &str, log_config: &LogConfig, drain:
     if log::is_text(log_config.format) {
         say(&table(daemon, source, drain));
     } else if !tracing::enabled!(target: "config", tracing::Level::INFO) {
-        say(&format!(
-            "{{\"event\":\"config.applied\",\"level\":\"info\",\"generation\":1,\"seed\":{}}}",
-            daemon.seed()
-        ));
+        let fact = Fact::ConfigApplied { generation: 1, seed: daemon.seed(), by: By::Start };
+        say(&Event { time: SystemTime::now(), fact, suppressed: 0 }.to_json());
     }
 }
 

@@ -22,7 +22,7 @@ Stop it with SIGTERM or Ctrl-C: connections under way finish, a second signal en
 
 /// A TCP proxy that makes the network go wrong: on purpose, exactly as asked, and the same way again tomorrow.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = false, max_term_width = 100)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) serve: ServeFlags,
@@ -34,22 +34,22 @@ pub(super) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct ServeFlags {
     /// The configuration, YAML or JSON
-    #[arg(long, short, value_name = "FILE", env = "CHAOS_PROXY_CONFIG")]
+    #[arg(long, short, global = true, value_name = "FILE", env = "CHAOS_PROXY_CONFIG")]
     pub(super) config: Option<PathBuf>,
     /// Default address to listen on; "*" is every address of both families
-    #[arg(long, value_name = "ADDR", env = "CHAOS_PROXY_BIND", value_parser = as_in_a_file::<Bind>)]
+    #[arg(long, global = true, value_name = "ADDR", env = "CHAOS_PROXY_BIND", value_parser = as_in_a_file::<Bind>)]
     pub(super) bind: Option<Bind>,
     /// The seed of all chance
-    #[arg(long, value_name = "N", env = "CHAOS_PROXY_SEED")]
+    #[arg(long, global = true, value_name = "N", env = "CHAOS_PROXY_SEED")]
     pub(super) seed: Option<u64>,
     /// What to log: a level, or levels by target (warn,connection=info)
-    #[arg(long, value_name = "LEVEL", env = "CHAOS_PROXY_LOG_LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", env = "CHAOS_PROXY_LOG_LEVEL")]
     pub(super) log_level: Option<Filter>,
     /// How to log
-    #[arg(long, value_name = "FORMAT", env = "CHAOS_PROXY_LOG_FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", env = "CHAOS_PROXY_LOG_FORMAT")]
     pub(super) log_format: Option<LogFormat>,
     /// How long connections may take to finish when stopping, such as 25s
-    #[arg(long, value_name = "DURATION", env = "CHAOS_PROXY_DRAIN_TIMEOUT")]
+    #[arg(long, global = true, value_name = "DURATION", env = "CHAOS_PROXY_DRAIN_TIMEOUT")]
     pub(super) drain_timeout: Option<Period>,
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::time::Instant;
 
 use super::flags::ServeFlags;
@@ -10,7 +9,7 @@ use super::signals::Signals;
 use super::{Exit, banner, environment, say};
 use crate::config::{self, Config};
 use crate::daemon::Daemon;
-use crate::observe::{Writer, log};
+use crate::observe::log;
 
 /// What is left of a runtime when the program ends is given this long.
 const RUNTIME_ENDS: Duration = Duration::from_millis(100);
@@ -33,11 +32,14 @@ pub(super) fn run(flags: &ServeFlags) -> anyhow::Result<Exit> {
 /// Serves until a signal says stop.
 pub(super) fn serve(config: Config, source: &str) -> anyhow::Result<Exit> {
     log::start(&config.log.level, config.log.format);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("chaos-proxy")
-        .build()
-        .context("cannot start the runtime")?;
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("chaos-proxy").build();
+    let runtime = match built {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&format!("cannot start: {error}"));
+            return Ok(Exit::NotStarted);
+        }
+    };
     let exit = runtime.block_on(serve_until_stopped(config, source));
     runtime.shutdown_timeout(RUNTIME_ENDS);
     exit
@@ -47,7 +49,13 @@ async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exi
     let started = Instant::now();
     let log_config = config.log.clone();
     let drain = config.drain;
-    let mut signals = Signals::hear().context("cannot listen for signals")?;
+    let mut signals = match Signals::hear() {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("cannot listen for signals: {error}"));
+            return Ok(Exit::NotStarted);
+        }
+    };
     let daemon = match Daemon::start(config).await {
         Ok(daemon) => daemon,
         Err(failure) => {
@@ -57,17 +65,14 @@ async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exi
         }
     };
     banner::show(&daemon, source, &log_config, drain);
-    let hung_up = || say("SIGHUP: reloading is not supported yet; the configuration stays as it is");
-    let first = signals.stop(hung_up).await;
+    let hung_up =
+        || daemon.tell_notice("SIGHUP: this version does not reload; the configuration stays as it is");
+    signals.stop(hung_up).await;
     tokio::select! {
         drained = daemon.drain_on_signal() => {
             banner::summary(&daemon, &log_config, started.elapsed());
-            let _ = first;
             Ok(if drained.cut > 0 { Exit::Cut } else { Exit::Done })
         }
-        second = signals.stop(hung_up) => {
-            Writer::stderr().flush();
-            Ok(Exit::Signal(second.number()))
-        }
+        second = signals.stop(hung_up) => Ok(Exit::Signal(second.number())),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,7 @@ pub(super) struct Shared {
     closing: CancellationToken,
     listening: TaskTracker,
     drain: Drain,
+    drained: OnceCell<Drained>,
     /// Ends what runs beside the routes.
     over: CancellationToken,
 }
@@ -61,7 +64,18 @@ impl Handle {
         drain: Drain,
     ) -> Self {
         let over = CancellationToken::new();
-        Handle { shared: Arc::new(Shared { seed, routes, common, closing, listening, drain, over }) }
+        Handle {
+            shared: Arc::new(Shared {
+                seed,
+                routes,
+                common,
+                closing,
+                listening,
+                drain,
+                drained: OnceCell::new(),
+                over,
+            }),
+        }
     }
 
     /// Where a route listens, with the port the system gave it.
@@ -94,14 +108,19 @@ impl Handle {
         self.shared.tell_stats();
     }
 
+    /// Tells something that is not about a connection.
+    pub fn tell_notice(&self, message: &str) {
+        self.shared.common.emitter.emit(Fact::Notice { route: None, message: message.into() });
+    }
+
     /// Stops well: no new connections, those under way finish, and what is left at the deadline is reset.
     pub async fn drain(&self) -> Drained {
-        self.shared.drain(By::Library).await
+        *self.shared.drained.get_or_init(|| self.shared.drain(By::Library)).await
     }
 
     /// As [`drain`](Self::drain), told as the doing of a signal.
     pub async fn drain_on_signal(&self) -> Drained {
-        self.shared.drain(By::Signal).await
+        *self.shared.drained.get_or_init(|| self.shared.drain(By::Signal)).await
     }
 
     /// Does something again and again, as long as the daemon runs.
@@ -152,16 +171,12 @@ impl Shared {
         }
         stop.drain.cancel();
         connections.close();
-        let cut = match tokio::time::timeout(self.drain.timeout, connections.wait()).await {
-            Ok(()) => 0,
-            Err(_) => {
-                let left = connections.len() as u64;
-                stop.cut.cancel();
-                // They have nothing to wait for now; but nothing may keep the program from ending.
-                let _ = tokio::time::timeout(CUT_TAKES, connections.wait()).await;
-                left
-            }
-        };
+        if tokio::time::timeout(self.drain.timeout, connections.wait()).await.is_err() {
+            stop.cut.cancel();
+            // They have nothing to wait for now; but nothing may keep the program from ending.
+            let _ = tokio::time::timeout(CUT_TAKES, connections.wait()).await;
+        }
+        let cut = self.common.cut.load(Ordering::Relaxed);
         self.over.cancel();
         emitter.tell_folded(true);
         let finished = (self.closed() - finished_before).saturating_sub(cut);
@@ -170,7 +185,7 @@ impl Shared {
     }
 
     fn closed(&self) -> u64 {
-        self.routes.iter().map(|open| open.route.stats.opened() - open.route.stats.active()).sum()
+        self.routes.iter().map(|open| open.route.stats.closed_in_all()).sum()
     }
 
     pub(super) fn tell_stats(&self) {

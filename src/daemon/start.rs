@@ -77,27 +77,23 @@ impl Daemon {
         let common = Common {
             dice: Dice::new(seed),
             emitter: Emitter::default(),
-            budget: Budget::of_process(listeners.len()),
+            budget: Budget::of_process(listeners.iter().flatten().count()),
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop::default(),
             generation: Arc::new(AtomicU64::new(1)),
+            cut: Arc::default(),
             drain_idle: config.drain.idle,
         };
         let closing = CancellationToken::new();
         let listening = TaskTracker::new();
         common.emitter.emit(Fact::ConfigApplied { generation: 1, seed, by: By::Start });
         let mut routes = Vec::with_capacity(config.routes.len());
-        for (route, listener) in config.routes.iter().zip(listeners) {
-            let route = Route::new(route.clone(), &common);
+        let mut open = Vec::with_capacity(config.routes.len());
+        for (config, listener) in config.routes.into_iter().zip(listeners) {
+            let route = Route::new(config, &common);
             let address = listener.as_ref().map(Listener::address);
-            if let Some(listener) = listener {
-                listening.spawn(route.clone().listen(listener, common.clone(), closing.child_token()));
-            }
-            routes.push(OpenRoute { route, address });
-        }
-        for OpenRoute { route, address } in &routes {
-            if let Some(listen) = *address {
+            if let Some(listen) = address {
                 common.emitter.emit(Fact::RouteOpened {
                     route: route.config.name.clone(),
                     listen,
@@ -105,6 +101,11 @@ impl Daemon {
                     at_start: true,
                 });
             }
+            open.extend(listener.map(|listener| (route.clone(), listener)));
+            routes.push(OpenRoute { route, address });
+        }
+        for (route, listener) in open {
+            listening.spawn(route.listen(listener, common.clone(), closing.child_token()));
         }
         let handle = Handle::new(seed, routes, common, closing, listening, config.drain);
         handle.every(FOLDED_EVERY, |shared| shared.common.emitter.tell_folded(false));
@@ -117,17 +118,20 @@ impl Daemon {
 
 /// Binds every enabled route; on any failure nothing stays bound.
 fn bind_all(routes: &[RouteConfig]) -> Result<Vec<Option<Listener>>, StartError> {
-    let mut listeners = Vec::with_capacity(routes.len());
+    let mut listeners: Vec<Option<Listener>> = routes.iter().map(|_| None).collect();
     let mut failures = Vec::new();
-    for route in routes {
-        if !route.enabled {
-            listeners.push(None);
-            continue;
-        }
-        match Listener::bind(route.bind, route.local_port) {
-            Ok(listener) => listeners.push(Some(listener)),
-            Err(error) => {
-                failures.push(BindFailure { route: route.name.clone(), address: wanted(route), error });
+    // Those that want a certain port come first: what the system chooses must not be one of theirs.
+    let fixed = |route: &RouteConfig| matches!(route.local_port, LocalPort::Fixed(_));
+    for wants_fixed in [true, false] {
+        for (route, listener) in routes.iter().zip(&mut listeners) {
+            if !route.enabled || fixed(route) != wants_fixed {
+                continue;
+            }
+            match Listener::bind(route.bind, route.local_port) {
+                Ok(bound) => *listener = Some(bound),
+                Err(error) => {
+                    failures.push(BindFailure { route: route.name.clone(), address: wanted(route), error });
+                }
             }
         }
     }

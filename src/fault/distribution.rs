@@ -36,7 +36,7 @@ impl Distribution {
             Distribution::Pareto => pareto(draws),
         };
         let nanos = delay.as_nanos() as f64 + stray * jitter.as_nanos() as f64;
-        // `as` saturates: below zero counts as zero, and no sum of two accepted times passes u64.
+        // `as` saturates: below zero counts as zero, and a tail beyond all time as the end of it.
         Duration::from_nanos((nanos + 0.5) as u64)
     }
 }

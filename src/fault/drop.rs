@@ -29,7 +29,7 @@ impl Drop {
             How::Close => "closed",
             How::Reset => "reset",
         };
-        format!("accepted and at once {how}; the upstream never hears of it")
+        format!("accepted and {how}; the upstream never hears of it")
     }
 
     /// The same for a cell of a table.

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use tracing::Level as Loud;
 
 use super::event::{Event, Fact};
+use super::stats::RouteStats;
 
 /// Warnings of one kind are told at most this often.
 const FOLD: Duration = Duration::from_secs(5);
 
-/// Kinds that are remembered at once; more than these are all told.
+/// Kinds that are remembered at once; of others no more than one is told in that time.
 const KINDS: usize = 1024;
 
 type Kind = (&'static str, Arc<str>, Arc<str>);
@@ -32,7 +33,13 @@ struct Folded {
 }
 
 impl Emitter {
-    /// Tells a fact, or counts it with others like it.
+    /// Tells a fact about a route, and moves the counters that it means.
+    pub fn emit_of(&self, stats: &RouteStats, fact: Fact) {
+        fact.count(stats);
+        self.emit(fact);
+    }
+
+    /// Tells a fact, or remembers it with others like it.
     pub fn emit(&self, fact: Fact) {
         let Some(kind) = fact.fold_key() else { return log(fact, 0) };
         let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,10 +55,18 @@ impl Emitter {
                 std::mem::take(&mut entry.suppressed)
             }
             None => {
-                if folded.len() < KINDS {
-                    folded.insert(kind, Folded { told: now, suppressed: 0, last: fact.clone() });
+                let kind = if folded.len() < KINDS { kind } else { (kind.0, Arc::default(), Arc::default()) };
+                let entry = folded.entry(kind).or_insert(Folded {
+                    told: now - FOLD,
+                    suppressed: 0,
+                    last: fact.clone(),
+                });
+                if now < entry.told + FOLD {
+                    entry.suppressed += 1;
+                    return;
                 }
-                0
+                entry.told = now;
+                std::mem::take(&mut entry.suppressed)
             }
         };
         drop(folded);

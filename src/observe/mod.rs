@@ -5,6 +5,7 @@
 mod clock;
 mod emitter;
 mod event;
+mod json;
 pub mod log;
 mod log_config;
 mod stats;

@@ -25,22 +25,22 @@ struct Traffic {
 
 impl RouteStats {
     /// A connection was accepted.
-    pub fn count_opened(&self) {
+    pub(super) fn count_opened(&self) {
         self.opened.fetch_add(1, Relaxed);
     }
 
     /// A connection ended.
-    pub fn count_closed(&self, ending: Ending, side: Side) {
+    pub(super) fn count_closed(&self, ending: Ending, side: Side) {
         self.closed[ending as usize][side as usize].fetch_add(1, Relaxed);
     }
 
     /// The upstream was reached, or was not.
-    pub fn count_connect(&self, reached: bool) {
+    pub(super) fn count_connect(&self, reached: bool) {
         if reached { &self.connects } else { &self.connects_failed }.fetch_add(1, Relaxed);
     }
 
     /// The system refused to hand over a connection.
-    pub fn count_accept_error(&self) {
+    pub(super) fn count_accept_error(&self) {
         self.accept_errors.fetch_add(1, Relaxed);
     }
 
@@ -54,10 +54,15 @@ impl RouteStats {
         self.closed[ending as usize][side as usize].load(Relaxed)
     }
 
+    /// Connections that ended.
+    pub fn closed_in_all(&self) -> u64 {
+        self.closed.iter().flatten().map(|n| n.load(Relaxed)).sum()
+    }
+
     /// Connections open now.
     pub fn active(&self) -> u64 {
         // Read the closed ones first: one that opens meanwhile is not counted below zero.
-        let closed: u64 = self.closed.iter().flatten().map(|n| n.load(Relaxed)).sum();
+        let closed = self.closed_in_all();
         self.opened().saturating_sub(closed)
     }
 
@@ -90,7 +95,7 @@ pub struct FaultStats {
 
 impl FaultStats {
     /// It took effect on a connection.
-    pub fn count_fired(&self) {
+    pub(super) fn count_fired(&self) {
         self.fired.fetch_add(1, Relaxed);
     }
 

@@ -83,7 +83,7 @@ impl Event {
                 each_way(*bytes)
             ),
             Fact::AcceptFailed { route, error } => {
-                write!(line, " {}  cannot accept: {}; clients wait", shown(route), shown(error))
+                write!(line, " {}  could not accept a client: {}", shown(route), shown(error))
             }
             Fact::Notice { route: Some(route), message } => {
                 write!(line, " {}  {}", shown(route), shown(message))

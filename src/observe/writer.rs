@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -75,12 +75,7 @@ impl Writer {
 
 fn write_all(messages: Receiver<Message>, mut sink: impl Write, shared: &Shared) {
     let mut told = 0;
-    loop {
-        let message = match messages.recv_timeout(Duration::from_secs(3600)) {
-            Ok(message) => message,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
+    while let Ok(message) = messages.recv() {
         match message {
             Message::Lines(lines) => {
                 // A closed standard error is no reason to stop: the lines are gone, and that is counted.

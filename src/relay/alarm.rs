@@ -1,4 +1,4 @@
-//! The one place that waits for a moment.
+//! The one place where a relay waits for a moment.
 //!
 //! Whoever needs to act at a time hands that time to an alarm with every poll. The time may move: an alarm set earlier
 //! than asked is left alone and set anew when it rings, so that a limit which every byte pushes back costs nothing.

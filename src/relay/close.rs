@@ -1,6 +1,7 @@
 //! The ending that is called `close` everywhere.
 
 use std::future::poll_fn;
+use std::io;
 use std::time::Duration;
 
 use super::Transport;
@@ -18,23 +19,24 @@ pub async fn close(transport: impl Transport) {
     }
 }
 
-/// Reads and discards until the peer ends its stream (true), or breaks or has sent too much (false).
-pub async fn discard(transport: &impl Transport, at_most: usize, mut tell: impl FnMut(usize)) -> bool {
+/// Reads and discards until the peer ends its stream (true) or has sent too much (false).
+pub async fn discard(
+    transport: &impl Transport,
+    at_most: usize,
+    mut tell: impl FnMut(usize),
+) -> io::Result<bool> {
     let mut left = at_most;
     while left > 0 {
-        if poll_fn(|cx| transport.poll_readable(cx)).await.is_err() {
-            return false;
-        }
+        poll_fn(|cx| transport.poll_readable(cx)).await?;
         match transport.read(&mut Buffer::borrow()) {
-            Ok(0) => return true,
+            Ok(0) => return Ok(true),
             Ok(n) => {
                 tell(n);
                 left = left.saturating_sub(n);
             }
-            Err(e)
-                if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) => {}
-            Err(_) => return false,
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e) => return Err(e),
         }
     }
-    false
+    Ok(false)
 }

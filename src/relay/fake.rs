@@ -163,23 +163,24 @@ impl Transport for Fake {
 
     fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
         let state = self.0.lock().unwrap();
-        if state.unsent.is_empty() || state.reset {
+        // As with a real socket: after FIN nobody says what has not been sent.
+        if state.unsent.is_empty() || state.reset || state.fin_arrived {
             return Poll::Ready(());
         }
         wait(state, cx);
         Poll::Pending
     }
 
-    async fn reset_seen(&self) {
+    async fn broken(&self) -> io::Error {
         poll_fn(|cx| {
             let state = self.0.lock().unwrap();
             if state.reset {
-                return Poll::Ready(());
+                return Poll::Ready(broken());
             }
             wait(state, cx);
             Poll::Pending
         })
-        .await;
+        .await
     }
 
     fn peer_ended(&self) -> Option<PeerEnd> {

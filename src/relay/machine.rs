@@ -13,7 +13,7 @@ use crate::fault::chain::Deed;
 use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Ending, Meter, Side};
 
-type Watch<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Watch<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
 /// Two pumps between two ends.
 pub(super) struct Machine<'a, C, U> {
@@ -82,13 +82,11 @@ impl<'a, T: Transport> End<'a, T> {
             return false;
         }
         let transport = self.transport;
-        let watch = self.watch.get_or_insert_with(|| Box::pin(transport.reset_seen()));
-        let reset = watch.as_mut().poll(cx).is_ready();
-        if reset {
-            self.broken = Some(io::ErrorKind::ConnectionReset.into());
-            self.watch = None;
-        }
-        reset
+        let watch = self.watch.get_or_insert_with(|| Box::pin(transport.broken()));
+        let Poll::Ready(error) = watch.as_mut().poll(cx) else { return false };
+        self.broken = Some(error);
+        self.watch = None;
+        true
     }
 }
 
@@ -221,7 +219,13 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             Side::Upstream => self.upstream.broken.take(),
             Side::None => None,
         };
-        error.map(|error| Outcome { error: Some(error.to_string()), ..Outcome::new(ending_of(&error), side) })
+        let way = if side == Side::Client { &self.up } else { &self.down };
+        let after_fin = way.state == State::Finished;
+        error.map(|error| Outcome {
+            error: Some(error.to_string()),
+            after_fin,
+            ..Outcome::new(ending_of(&error), side)
+        })
     }
 
     fn first_broken(&mut self) -> Option<Outcome> {
@@ -291,7 +295,8 @@ impl Way {
     }
 }
 
-fn ending_of(error: &io::Error) -> Ending {
+/// The ending that an error of a socket means.
+pub fn ending_of(error: &io::Error) -> Ending {
     match error.kind() {
         // A socket that is written to after its RST was seen says "broken pipe".
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {

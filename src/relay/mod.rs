@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use alarm::Alarm;
 pub use close::{close, discard};
+pub use machine::ending_of;
 pub use transport::{PeerEnd, Transport};
 
 use crate::fault::chain::Deed;
@@ -70,6 +71,8 @@ pub struct Outcome {
     pub cut: Option<Cutting>,
     /// What faults did while it lasted.
     pub deeds: Vec<Deed>,
+    /// A side broke when its end of stream had been passed on already.
+    after_fin: bool,
 }
 
 /// A fault ends a connection.
@@ -83,7 +86,7 @@ pub struct Cutting {
 
 impl Outcome {
     fn new(ending: Ending, side: Side) -> Self {
-        Outcome { ending, side, error: None, cut: None, deeds: Vec::new() }
+        Outcome { ending, side, error: None, cut: None, deeds: Vec::new(), after_fin: false }
     }
 
     fn cut(cutting: Cutting) -> Self {
@@ -133,6 +136,10 @@ pub async fn relay<C: Transport, U: Transport>(
     let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
     match (outcome.ending, outcome.side) {
         (Ending::PeerFin, _) => {}
+        // After FIN the system does not tell what it has not sent yet, and an RST would take that away. Whatever the
+        // peer still sends is answered by RST all the same.
+        (Ending::PeerReset | Ending::Error, Side::Client) if outcome.after_fin => close(upstream).await,
+        (Ending::PeerReset | Ending::Error, Side::Upstream) if outcome.after_fin => close(client).await,
         (Ending::PeerReset | Ending::Error, Side::Client) => upstream.abort(),
         (Ending::PeerReset | Ending::Error, Side::Upstream) => client.abort(),
         (Ending::Drain, _) if stop.cut.is_cancelled() => {

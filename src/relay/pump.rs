@@ -226,11 +226,7 @@ impl Pump {
         let mut wake = shaper.chain.wake_at(now);
         if self.source_ended {
             if self.fin_passed && broken.is_some() {
-                return Ok(if sink.poll_sent(cx).is_ready() {
-                    Step::Passed(Passed::AllOfBroken)
-                } else {
-                    Step::Waits
-                });
+                return Ok(Step::Passed(Passed::AllOfBroken));
             }
         } else {
             match shaper.chain.intake(now, most) {
@@ -311,9 +307,11 @@ impl Pump {
         sink: &impl Transport,
         broken: bool,
     ) -> Poll<io::Result<Passed>> {
-        if broken {
+        if broken && !self.fin_passed {
             // An RST overtakes what this machine has not sent yet.
             ready!(sink.poll_sent(cx));
+        }
+        if broken {
             return Poll::Ready(Ok(Passed::AllOfBroken));
         }
         if !self.fin_passed {

@@ -20,7 +20,8 @@ impl Transport for TcpStream {
     }
 
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        once(self, Interest::READABLE, buf.len(), || Ok(rustix::net::recv(self, &mut *buf, no_flags())?.1))
+        // A short read says nothing about what is behind it: reading stops at an urgent byte too.
+        self.try_io(Interest::READABLE, || Ok(rustix::net::recv(self, &mut *buf, no_flags())?.1))
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -28,7 +29,7 @@ impl Transport for TcpStream {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        once(self, Interest::WRITABLE, bytes.len(), || Ok(rustix::net::send(self, bytes, no_signal())?))
+        write_once(self, bytes)
     }
 
     fn shut_write(&self) -> io::Result<()> {
@@ -54,9 +55,10 @@ impl Transport for TcpStream {
         }
     }
 
-    async fn reset_seen(&self) {
+    async fn broken(&self) -> io::Error {
         // An error here means that the runtime is going away, and then nobody is waiting any more.
         let _ = self.ready(Interest::ERROR).await;
+        self.take_error().ok().flatten().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
     }
 
     fn peer_ended(&self) -> Option<PeerEnd> {
@@ -75,24 +77,19 @@ impl Transport for TcpStream {
     }
 }
 
-/// Does one read or write; when it moved less than it could have, the runtime is told at once that nothing more will go,
-/// which saves a call that would only say so.
+/// Writes once; when not everything fitted, the runtime is told at once that nothing more will go, which saves a call
+/// that would only say so.
 ///
 /// This must happen inside the closure: readiness that arrives after it is then not forgotten.
-fn once(
-    stream: &TcpStream,
-    interest: Interest,
-    wanted: usize,
-    call: impl FnOnce() -> io::Result<usize>,
-) -> io::Result<usize> {
-    let mut moved = 0;
-    let outcome = stream.try_io(interest, || {
-        moved = call()?;
-        if moved > 0 && moved < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+fn write_once(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut wrote = 0;
+    let outcome = stream.try_io(Interest::WRITABLE, || {
+        wrote = rustix::net::send(stream, bytes, no_signal())?;
+        if wrote > 0 && wrote < bytes.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });
     match outcome {
-        Err(e) if moved == 0 => Err(e),
-        _ => Ok(moved),
+        Err(e) if wrote == 0 => Err(e),
+        _ => Ok(wrote),
     }
 }
 

@@ -31,8 +31,8 @@ pub trait Transport: Send + Sync {
     /// [`abort`](Self::abort) follow without taking bytes away from the peer.
     fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Completes when the peer has reset the connection, also while nobody reads or writes.
-    fn reset_seen(&self) -> impl Future<Output = ()> + Send;
+    /// Completes with what broke the connection, a reset for example, also while nobody reads or writes.
+    fn broken(&self) -> impl Future<Output = io::Error> + Send;
 
     /// What the peer has ended its stream with, so far as the system knows, also while bytes before it wait unread.
     fn peer_ended(&self) -> Option<PeerEnd>;

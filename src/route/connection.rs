@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -65,7 +66,7 @@ pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket,
         meter: Meter::new(route.stats.clone()),
         stop: &stop,
     };
-    route.emitter.emit(Fact::ConnectionOpened { of: connection.reference() });
+    route.tell(Fact::ConnectionOpened { of: connection.reference() });
     let end = connection.live(stream, ticket.taken, ticket.plans).await;
     route.faults().leave(ticket.number);
     // The descriptors are closed: the next client may have the place.
@@ -117,7 +118,8 @@ impl Connection<'_> {
                 self.meter.count_received(Direction::Upstream, n);
             })
             .await;
-            End::new(if finished { Ending::PeerFin } else { Ending::PeerReset }, Side::Client)
+            let ending = finished.map_or_else(|error| relay::ending_of(&error), |_| Ending::PeerFin);
+            End::new(ending, Side::Client)
         };
         let end = tokio::select! {
             end = never_answered => end,
@@ -139,7 +141,7 @@ impl Connection<'_> {
         tokio::select! {
             biased;
             () = self.stop.cut.cancelled() => Err(End::new(Ending::Drain, Side::None)),
-            () = client.reset_seen() => Err(End::new(Ending::PeerReset, Side::Client)),
+            error = client.broken() => Err(End::new(relay::ending_of(&error), Side::Client)),
             done = work => Ok(done),
             () = self.lifetime_over() => Err(End::new(Ending::Lifetime, Side::None)),
         }
@@ -158,8 +160,7 @@ impl Connection<'_> {
                     _ => Ending::Connect,
                 };
                 let error: Arc<str> = error.to_string().into();
-                route.stats.count_connect(false);
-                route.emitter.emit(Fact::UpstreamFailed {
+                route.tell(Fact::UpstreamFailed {
                     of: self.reference(),
                     upstream: route.upstream_text.clone(),
                     duration: started.elapsed(),
@@ -170,8 +171,7 @@ impl Connection<'_> {
             }
             Ok(Ok(link)) => link,
         };
-        route.stats.count_connect(true);
-        route.emitter.emit(Fact::UpstreamConnected {
+        route.tell(Fact::UpstreamConnected {
             of: self.reference(),
             upstream: route.upstream_text.clone(),
             duration: started.elapsed(),
@@ -204,7 +204,7 @@ impl Connection<'_> {
     /// Ends a client that has no upstream.
     async fn finish(&self, client: TcpStream, end: End) -> End {
         match end.ending {
-            Ending::PeerReset => drop(client),
+            Ending::PeerReset | Ending::Error => drop(client),
             Ending::Drain => client.abort(),
             _ => relay::close(client).await,
         }
@@ -225,32 +225,34 @@ impl Connection<'_> {
     }
 
     fn tell_stream_fired(&self, active: &Active) {
-        active.stats.count_fired();
         let fault = Firing {
+            stats: active.stats.clone(),
             name: active.fault.name.clone(),
             effect: active.fault.effect.word(),
             direction: Some(active.direction),
             draw: active.draw(),
             delay: None,
         };
-        self.route.emitter.emit(Fact::FaultFired { of: self.reference(), fault });
+        self.route.tell(Fact::FaultFired { of: self.reference(), fault });
     }
 
     fn tell_fired(&self, taken: &Taken, delay: Option<Duration>) {
-        taken.stats.count_fired();
         let fault = Firing {
+            stats: taken.stats.clone(),
             name: taken.fault.name.clone(),
             effect: taken.effect().word(),
             direction: None,
             draw: taken.draw(),
             delay,
         };
-        self.route.emitter.emit(Fact::FaultFired { of: self.reference(), fault });
+        self.route.tell(Fact::FaultFired { of: self.reference(), fault });
     }
 
     fn tell_closed(&self, end: End) {
-        self.route.stats.count_closed(end.ending, end.side);
-        self.route.emitter.emit(Fact::ConnectionClosed {
+        if end.ending == Ending::Drain && self.stop.cut.is_cancelled() {
+            self.route.cut.fetch_add(1, Ordering::Relaxed);
+        }
+        self.route.tell(Fact::ConnectionClosed {
             of: self.reference(),
             ending: end.ending,
             side: end.side,

@@ -16,6 +16,9 @@ use super::{Bind, LocalPort};
 const BACKLOG: i32 = 4096;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// So many clients that fail one after the other are no coincidence.
+const IN_A_ROW: u32 = 16;
+
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A bound and listening socket.
@@ -33,7 +36,7 @@ pub struct Accepted {
     pub client: SocketAddr,
     /// When it was accepted.
     pub at: Instant,
-    /// Its place in the budget, to be kept as long as the connection is. Those accepted at the very end have none.
+    /// Its place in the budget, to be kept as long as the connection is. One in hand at the very end has none.
     pub slot: Option<Slot>,
 }
 
@@ -72,6 +75,7 @@ impl Listener {
         mut failed: impl FnMut(&io::Error),
     ) {
         let mut pause = FIRST_PAUSE;
+        let mut in_a_row = 0;
         loop {
             let outcome = tokio::select! {
                 biased;
@@ -81,6 +85,7 @@ impl Listener {
             match outcome {
                 Ok((stream, client)) => {
                     pause = FIRST_PAUSE;
+                    in_a_row = 0;
                     let at = Instant::now();
                     let slot = tokio::select! {
                         biased;
@@ -89,7 +94,10 @@ impl Listener {
                     };
                     accepted(Accepted::new(stream, client, at, slot));
                 }
-                Err(e) if is_about_one_client(&e) => failed(&e),
+                Err(e) if is_about_one_client(&e) && in_a_row < IN_A_ROW => {
+                    in_a_row += 1;
+                    failed(&e);
+                }
                 Err(e) => {
                     failed(&e);
                     tokio::select! {
@@ -100,12 +108,13 @@ impl Listener {
             }
         }
         let Ok(socket) = self.socket.into_std() else { return };
-        loop {
-            let slot = budget.try_take();
+        // As many as there is room for: those beyond it are reset by the closing of the socket.
+        for _ in 0..BACKLOG {
+            let Some(slot) = budget.try_take() else { break };
             match accept_now(&socket) {
-                Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), slot)),
-                Err(e) if is_about_one_client(&e) => failed(&e),
-                Err(_) => break,
+                Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), Some(slot))),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => failed(&e),
             }
         }
     }
@@ -131,6 +140,8 @@ fn open(address: SocketAddr, only_v6: bool) -> io::Result<std::net::TcpListener>
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
+    // The urgent byte stays in its place in the stream; accepted sockets inherit this.
+    socket.set_out_of_band_inline(true)?;
     // A restart must not wait for old connections to be forgotten. Not SO_REUSEPORT: it hides a second daemon.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;

@@ -42,6 +42,8 @@ pub struct Route {
     upstream_text: Arc<str>,
     drain_idle: Option<Duration>,
     accepted: AtomicU64,
+    /// Connections that were reset because the drain's time was up, of all routes.
+    cut: Arc<AtomicU64>,
 }
 
 /// What all routes of a process share.
@@ -59,6 +61,8 @@ pub struct Common {
     pub connections: TaskTracker,
     /// How they are told to stop.
     pub stop: Stop,
+    /// Connections that were reset because the drain's time was up.
+    pub cut: Arc<AtomicU64>,
     /// The number of the configuration in force.
     pub generation: Arc<AtomicU64>,
     /// While draining, silent connections are closed after this.
@@ -77,6 +81,7 @@ impl Route {
             upstream_text: config.upstream.to_string().into(),
             drain_idle: common.drain_idle,
             accepted: AtomicU64::new(0),
+            cut: common.cut.clone(),
             config,
         })
     }
@@ -102,6 +107,11 @@ impl Route {
         self.changed.notify_one();
     }
 
+    /// Tells a fact about it, and counts what it means.
+    fn tell(&self, fact: Fact) {
+        self.emitter.emit_of(&self.stats, fact);
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,8 +124,7 @@ impl Route {
             common.connections.spawn(task);
         };
         let failed = |error: &std::io::Error| {
-            self.stats.count_accept_error();
-            self.emitter.emit(Fact::AcceptFailed {
+            self.tell(Fact::AcceptFailed {
                 route: self.config.name.clone(),
                 error: error.to_string().into(),
             });
@@ -128,7 +137,6 @@ impl Route {
 
     /// Numbers a connection and decides what befalls it: called in accept order.
     fn admit(&self, accepted: &Accepted, common: &Common) -> Ticket {
-        self.stats.count_opened();
         let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let id = common.ids.fetch_add(1, Ordering::Relaxed) + 1;
         let client = accepted.client.ip().to_canonical();
@@ -149,7 +157,7 @@ impl Route {
                 common.generation.fetch_add(1, Ordering::Relaxed);
             }
             for fault in gone {
-                self.emitter.emit(Fact::FaultExpired {
+                self.tell(Fact::FaultExpired {
                     route: self.config.name.clone(),
                     fault: fault.name.clone(),
                     effect: fault.effect.word(),

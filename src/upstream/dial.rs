@@ -58,6 +58,8 @@ async fn dial_address(address: &Address, until: Instant) -> Result<TcpStream, Di
             Ok(Ok(stream)) => {
                 // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
                 let _ = stream.set_nodelay(true);
+                // The urgent byte stays in its place in the stream.
+                let _ = socket2::SockRef::from(&stream).set_out_of_band_inline(true);
                 return Ok(stream);
             }
             Ok(Err(e)) => failure = DialError::Connect(e),

@@ -178,7 +178,7 @@ impl Transport for BuiltinStream {
         Poll::Ready(())
     }
 
-    fn reset_seen(&self) -> impl Future<Output = ()> + Send {
+    fn broken(&self) -> impl Future<Output = io::Error> + Send {
         pending()
     }
 
