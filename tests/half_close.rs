@@ -188,7 +188,7 @@ fn gone_behind_undeliverable_bytes(by_reset: bool) {
         let base = descriptors(daemon.pid());
         let (client, server) = pair(&daemon, &listener);
         let (from, to) = if from_client { (client, server) } else { (server, client) };
-        clog(&from, &to);
+        clog(&from);
         if by_reset {
             reset(from);
         } else {
@@ -214,19 +214,22 @@ fn a_side_that_reset_behind_undeliverable_bytes_is_let_go() {
     within(secs(60), || gone_behind_undeliverable_bytes(true));
 }
 
-/// Sends until nothing more is taken, and then reads just so much that the program has all of it: what follows, be it FIN,
-/// must be able to reach it. What is left waits there, and nobody reads it.
-fn clog(mut from: &TcpStream, mut to: &TcpStream) {
-    from.set_write_timeout(Some(ms(300))).unwrap();
-    let mut some = vec![0; 64 << 10];
-    while from.write(&some).is_ok() {}
+/// Sends, little by little, until the program has bytes that it does not read: it cannot pass on those before them. All
+/// that was sent has reached it, so what follows, be it FIN, will reach it too. Nobody reads on the other side.
+fn clog(mut from: &TcpStream) {
     let (ours, theirs) = (from.local_addr().unwrap(), from.peer_addr().unwrap());
+    let some = vec![0; 16 << 10];
+    let mut unread_before = 0;
     eventually(secs(20), "the program has all of it and can pass on no more", || {
-        thread::sleep(ms(10));
-        match (queues(ours, theirs).0, queues(theirs, ours).1) {
-            (0, 0) => from.write(&some).is_err(),
-            (0, _) => true,
-            _ => to.read(&mut some).is_err(),
+        let (unsent, unread) = (queues(ours, theirs).0, queues(theirs, ours).1);
+        if unsent > 0 || unread > 0 {
+            // On its way, or stuck: a moment later the same number means stuck.
+            thread::sleep(ms(20));
+            let stuck = unsent == 0 && unread > 0 && unread == unread_before;
+            unread_before = unread;
+            return stuck;
         }
+        from.write_all(&some).unwrap();
+        false
     });
 }

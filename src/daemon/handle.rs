@@ -1,8 +1,8 @@
 //! A running daemon: what it listens on, what happened, and how it is stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Control;
 use crate::config::Drain;
 use crate::observe::{By, Bytes, Direction, Fact};
 use crate::route::{Common, Route};
@@ -25,8 +26,10 @@ pub struct Handle {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    seed: u64,
-    routes: Vec<OpenRoute>,
+    pub(super) seed: u64,
+    pub(super) routes: Vec<OpenRoute>,
+    /// Held while a change is made.
+    pub(super) changing: Mutex<()>,
     pub(super) common: Common,
     closing: CancellationToken,
     listening: TaskTracker,
@@ -68,6 +71,7 @@ impl Handle {
             shared: Arc::new(Shared {
                 seed,
                 routes,
+                changing: Mutex::new(()),
                 common,
                 closing,
                 listening,
@@ -86,6 +90,11 @@ impl Handle {
     /// All routes, in the order of the configuration.
     pub fn routes(&self) -> &[OpenRoute] {
         &self.shared.routes
+    }
+
+    /// The hand that changes it while it runs.
+    pub fn control(&self) -> Control {
+        Control { shared: self.shared.clone() }
     }
 
     /// The seed in force, drawn or given.

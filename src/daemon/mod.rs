@@ -14,9 +14,11 @@
 //! # }
 //! ```
 
+mod control;
 mod handle;
 mod start;
 
+pub use control::{Control, ControlError, MOST_FAULTS};
 pub use handle::{Drained, Handle, OpenRoute};
 pub use start::{BindFailure, StartError};
 
