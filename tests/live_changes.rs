@@ -1,0 +1,207 @@
+//! What `Control` promises: a change reaches live connections at once, and no byte is lost, changed or reordered by it.
+
+use std::time::Duration;
+
+use chaos_proxy::config::Config;
+use chaos_proxy::daemon::{Control, ControlError, Daemon, Handle};
+use chaos_proxy::fault::{
+    Bandwidth, Directions, Effect, Fault, Latency, Loss, Reset, Shared, Slice, SlowClose, Stall,
+};
+use chaos_proxy::spec::{Period, Probability, Rate, Size};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A daemon with one route to a server of the test's own, one connection through it, and both of its ends.
+struct Rig {
+    daemon: Handle,
+    control: Control,
+    server: TcpListener,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = server.local_addr().unwrap();
+        let text =
+            format!("routes: [{{name: r, localPort: auto, upstream: '{upstream}'}}]\nseed: 5\nadmin: off\n");
+        let daemon = Daemon::start(Config::from_text(&format!("---\n{text}")).unwrap()).await.unwrap();
+        Rig { control: daemon.control(), daemon, server }
+    }
+
+    async fn connect(&self) -> (TcpStream, TcpStream) {
+        let client = TcpStream::connect(self.daemon.addr("r").unwrap()).await.unwrap();
+        (client, self.server.accept().await.unwrap().0)
+    }
+}
+
+/// Every test under a time limit.
+fn within(limit: Duration, test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async { timeout(limit, test).await.expect("not within the time limit") });
+}
+
+fn latency(delay: Duration) -> Fault {
+    Fault::new(Effect::Latency(Latency { delay: Period::new(delay), ..Latency::default() }))
+}
+
+/// If changing a latency touched only later bytes, the first ones would come after ten seconds.
+#[test]
+fn a_latency_turned_to_nothing_frees_what_waits_at_once_and_in_order() {
+    within(30 * SECOND, async {
+        let rig = Rig::start().await;
+        let (mut client, mut server) = rig.connect().await;
+        rig.control.add_fault("r", latency(10 * SECOND)).unwrap();
+        let sent: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        server.write_all(&sent).await.unwrap();
+        let mut got = vec![0; sent.len()];
+        assert!(timeout(SECOND / 2, client.read(&mut got)).await.is_err(), "nothing comes before its time");
+        let changed = Instant::now();
+        assert_eq!(rig.control.change_fault("r", latency(Duration::ZERO)).unwrap(), 3);
+        client.read_exact(&mut got).await.unwrap();
+        assert!(changed.elapsed() < SECOND, "{:?}", changed.elapsed());
+        assert_eq!(got, sent);
+    });
+}
+
+/// An idle connection hears of a change too: nothing else would wake it.
+#[test]
+fn a_reset_that_arrives_later_reaches_an_idle_connection_and_can_be_called_off() {
+    within(30 * SECOND, async {
+        let rig = Rig::start().await;
+        let (mut client, _server) = rig.connect().await;
+        let reset = |after: &str| Fault::new(Effect::Reset(Reset { after: after.parse().unwrap() }));
+        rig.control.add_fault("r", reset("20s")).unwrap();
+        rig.control.remove_fault("r", "reset").unwrap();
+        rig.control.add_fault("r", reset("300ms")).unwrap();
+        let added = Instant::now();
+        let error = client.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(added.elapsed() >= SECOND * 3 / 10);
+    });
+}
+
+/// A stalled connection moves on by itself when the stall is taken away, and nothing of it is lost.
+#[test]
+fn a_stall_that_is_taken_away_lets_everything_through() {
+    within(30 * SECOND, async {
+        let rig = Rig::start().await;
+        let (mut client, mut server) = rig.connect().await;
+        rig.control.add_fault("r", Fault::new(Effect::Stall(Stall::default()))).unwrap();
+        server.write_all(b"hello").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut got = String::new();
+        assert!(timeout(SECOND / 3, client.read_to_string(&mut got)).await.is_err());
+        rig.control.remove_fault("r", "stall").unwrap();
+        client.read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "hello");
+    });
+}
+
+/// A refused change changes nothing.
+#[test]
+fn what_is_refused_leaves_everything_as_it_was() {
+    within(10 * SECOND, async {
+        let rig = Rig::start().await;
+        let control = &rig.control;
+        control.add_fault("r", latency(SECOND)).unwrap();
+        let exists = ControlError::FaultExists { route: "r".into(), fault: "latency".into() };
+        assert_eq!(control.add_fault("r", latency(SECOND)), Err(exists));
+        assert_eq!(control.add_fault("nobody", latency(SECOND)), Err(ControlError::NoRoute("nobody".into())));
+        let missing = ControlError::NoFault { route: "r".into(), fault: "drop".into() };
+        assert_eq!(control.remove_fault("r", "drop"), Err(missing));
+        let slice = Slice { size: Size::new(5), variation: Size::new(5), delay: Period::default() };
+        assert!(matches!(
+            control.set_faults("r", vec![Fault::new(Effect::Slice(slice))]),
+            Err(ControlError::Senseless { .. })
+        ));
+        assert_eq!((control.generation(), control.faults("r").unwrap()), (2, vec![latency(SECOND)]));
+        rig.daemon.drain().await;
+        assert_eq!(
+            control.add_fault("r", Fault::new(Effect::Noop(Default::default()))),
+            Err(ControlError::Draining)
+        );
+    });
+}
+
+/// One of the faults that harm no byte, by a number.
+fn harmless(n: u64) -> Fault {
+    let small = Period::new(Duration::from_millis(n % 30));
+    let rate = Rate::new(5_000_000 + n % 1000 * 100_000).unwrap();
+    let effect = match n % 6 {
+        0 => Effect::Latency(Latency { delay: small, jitter: small, ..Latency::default() }),
+        1 => Effect::Bandwidth(Bandwidth { rate, burst: None, shared: Shared::Connection }),
+        2 => Effect::Slice(Slice {
+            size: Size::new(700 + n % 900),
+            variation: Size::new(n % 300),
+            delay: Period::default(),
+        }),
+        3 => Effect::Loss(Loss {
+            rate: Probability::new(0.01).unwrap(),
+            correlation: Probability::never(),
+            rto: small,
+        }),
+        4 => Effect::Stall(Stall { hold: Some(small), ..Stall::default() }),
+        _ => Effect::SlowClose(SlowClose { delay: small }),
+    };
+    Fault { direction: Directions::Both, ..Fault::new(effect) }
+}
+
+/// With a change every 20 ms, 64 MiB arrive as they were sent. If a change dropped or reordered what is held, they would
+/// not.
+#[test]
+fn random_changes_every_20_ms_harm_no_byte() {
+    const LENGTH: usize = 64 << 20;
+    within(120 * SECOND, async {
+        let rig = Rig::start().await;
+        let (client, server) = rig.connect().await;
+        let control = rig.control.clone();
+        let toggling = tokio::spawn(async move {
+            let mut dice = 1u64;
+            let mut changes = 0;
+            loop {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let n = dice >> 33;
+                let mut faults: Vec<Fault> = (0..n % 4).map(|i| harmless(n / 7 + i)).collect();
+                faults.dedup_by(|a, b| a.name == b.name);
+                control.set_faults("r", faults).unwrap();
+                changes += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                if changes >= 400 {
+                    control.set_faults("r", Vec::new()).unwrap();
+                    return;
+                }
+            }
+        });
+        let byte = |i: usize| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0];
+        let one_way = |from: TcpStream, to: TcpStream| async move {
+            let (mut from, mut to) = (from, to);
+            let send = async {
+                for start in (0..LENGTH).step_by(1 << 18) {
+                    let chunk: Vec<u8> = (start..start + (1 << 18)).map(byte).collect();
+                    from.write_all(&chunk).await.unwrap();
+                }
+                from.shutdown().await.unwrap();
+            };
+            let receive = async {
+                let mut at = 0;
+                let mut buffer = vec![0; 1 << 18];
+                loop {
+                    let n = to.read(&mut buffer).await.unwrap();
+                    if n == 0 {
+                        return at;
+                    }
+                    for got in &buffer[..n] {
+                        assert_eq!(*got, byte(at), "at {at}");
+                        at += 1;
+                    }
+                }
+            };
+            tokio::join!(send, receive).1
+        };
+        assert_eq!(one_way(server, client).await, LENGTH);
+        toggling.abort();
+    });
+}
