@@ -188,7 +188,7 @@ fn gone_behind_undeliverable_bytes(by_reset: bool) {
         let base = descriptors(daemon.pid());
         let (client, server) = pair(&daemon, &listener);
         let (from, to) = if from_client { (client, server) } else { (server, client) };
-        clog(&from);
+        clog(&from, &to);
         if by_reset {
             reset(from);
         } else {
@@ -216,20 +216,25 @@ fn a_side_that_reset_behind_undeliverable_bytes_is_let_go() {
 
 /// Sends, little by little, until the program has bytes that it does not read: it cannot pass on those before them. All
 /// that was sent has reached it, so what follows, be it FIN, will reach it too. Nobody reads on the other side.
-fn clog(mut from: &TcpStream) {
+fn clog(mut from: &TcpStream, mut to: &TcpStream) {
     let (ours, theirs) = (from.local_addr().unwrap(), from.peer_addr().unwrap());
-    let some = vec![0; 16 << 10];
-    let mut unread_before = 0;
+    let mut some = vec![0; 64 << 10];
+    let mut seen = [0; 4];
     eventually(secs(20), "the program has all of it and can pass on no more", || {
         let (unsent, unread) = (queues(ours, theirs).0, queues(theirs, ours).1);
-        if unsent > 0 || unread > 0 {
-            // On its way, or stuck: a moment later the same number means stuck.
-            thread::sleep(ms(20));
-            let stuck = unsent == 0 && unread > 0 && unread == unread_before;
-            unread_before = unread;
-            return stuck;
+        if unsent == 0 && unread == 0 {
+            from.write_all(&some).unwrap();
+            return false;
         }
-        from.write_all(&some).unwrap();
-        false
+        // On its way, or stuck: the same number again and again means stuck.
+        thread::sleep(ms(5));
+        seen.rotate_left(1);
+        seen[3] = unread + unsent;
+        let stuck = seen == [unread + unsent; 4];
+        if stuck && unsent > 0 {
+            // One piece too many: it cannot even reach the program. The other side makes a little room.
+            let _room = to.read(&mut some).unwrap();
+        }
+        stuck && unsent == 0 && unread > 0
     });
 }

@@ -44,7 +44,7 @@ fn route_sentences(route: &RouteConfig) -> Vec<String> {
     let mut said = Vec::new();
     let at = listen(route);
     if route.enabled {
-        said.push(format!("{name} listens on {at} and {}.", goes_to(&route.upstream)));
+        said.push(format!("{name} listens on {at}, and {}.", goes_to(&route.upstream)));
     } else {
         said.push(format!(
             "{name} is disabled: it does not listen. Enabled, it would use {at} and {}.",
@@ -162,11 +162,13 @@ fn share(probability: f64) -> Option<(String, &'static str)> {
 
 fn limits(route: &RouteConfig) -> String {
     let period = Period::new;
-    let mut said = format!(
-        "The upstream has {} to answer the dial; a half-closed connection ends after {} without progress",
-        period(route.timeouts.connect),
-        period(route.timeouts.half_close)
-    );
+    let half_close =
+        format!("a half-closed connection ends after {} without progress", period(route.timeouts.half_close));
+    let mut said = if route.upstream.is_builtin() {
+        half_close.replacen('a', "A", 1)
+    } else {
+        format!("The upstream has {} to answer the dial; {half_close}", period(route.timeouts.connect))
+    };
     let mut more = |time: Option<Duration>, words: &str| {
         if let Some(time) = time {
             said.push_str(&format!("; {words} {}", period(time)));

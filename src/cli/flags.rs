@@ -96,7 +96,7 @@ impl From<LogFormat> for Format {
 pub(super) enum Command {
     /// Find every mistake in configuration files; exit 0 or 2
     Check {
-        /// The files
+        /// The files; - is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

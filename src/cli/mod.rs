@@ -13,6 +13,7 @@ mod signals;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 pub use exit::Exit;
@@ -27,12 +28,9 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Demo) => demo::run(&cli.serve),
-        Some(Command::Check { files }) => Ok(answer(check::run(files))),
-        Some(Command::Explain { files }) => Ok(answer(explain::run(files))),
-        Some(Command::Schema) => {
-            print(&schema::run());
-            Ok(Exit::Done)
-        }
+        Some(Command::Check { files }) => answer(check::run(files)),
+        Some(Command::Explain { files }) => answer(explain::run(files)),
+        Some(Command::Schema) => print(&schema::run()).map(|()| Exit::Done),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         say(&format!("{failure:#}"));
@@ -43,13 +41,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Answers on standard output, complains on standard error.
-fn answer(said: Said) -> Exit {
-    print(&said.answer);
+fn answer(said: Said) -> anyhow::Result<Exit> {
+    print(&said.answer)?;
     if said.success() {
-        return Exit::Done;
+        return Ok(Exit::Done);
     }
     say(&said.complaint);
-    Exit::Wrong
+    Ok(Exit::Wrong)
 }
 
 /// Says something to the person at the terminal.
@@ -57,9 +55,12 @@ fn say(text: &str) {
     crate::observe::Writer::stderr().line(text.trim_end_matches('\n').to_owned());
 }
 
-/// Prints what a command was asked for. A reader that went away is no failure of ours.
-fn print(text: &str) {
-    use std::io::Write;
+/// Prints what a command was asked for. A reader that went away is no failure of ours; a full disk is one.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
+        _ => Ok(()),
+    }
 }

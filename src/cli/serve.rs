@@ -73,6 +73,9 @@ async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exi
             banner::summary(&daemon, &log_config, started.elapsed());
             Ok(if drained.cut > 0 { Exit::Cut } else { Exit::Done })
         }
-        second = signals.stop(hung_up) => Ok(Exit::Signal(second.number())),
+        second = signals.stop(hung_up) => {
+            daemon.cut().await;
+            Ok(Exit::Signal(second.number()))
+        }
     }
 }

@@ -8,11 +8,16 @@ use std::path::Path;
 use super::tree::MAX_TEXT;
 use crate::spec::Diagnostic;
 
-/// The bytes of a regular file, at most one more than a document may have.
+/// The bytes of a regular file, or, for `-`, of standard input; at most one more than a document may have.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    let file = open(path)?;
     let mut bytes = Vec::new();
-    match file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
+    if path == Path::new("-") {
+        return match std::io::stdin().take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Diagnostic::new(format!("standard input cannot be read: {error}"))),
+        };
+    }
+    match open(path)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Diagnostic::new(format!("the file cannot be read: {error}"))),
     }
@@ -36,7 +41,7 @@ fn open(path: &Path) -> Result<File, Diagnostic> {
         _ => "a device",
     };
     Err(Diagnostic::new(format!("this is {what}, not a file"))
-        .help("a configuration is read from a regular file"))
+        .help("a configuration is read from a regular file, or from standard input when it is called -"))
 }
 
 fn refusal(path: &Path, error: &std::io::Error) -> Diagnostic {

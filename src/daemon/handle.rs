@@ -18,6 +18,9 @@ use crate::route::{Common, Route};
 /// How long connections may take to end once they are cut.
 const CUT_TAKES: Duration = Duration::from_secs(2);
 
+/// What "at once" means.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 /// A running daemon. Dropping it ends everything at once; [`drain`](Self::drain) ends it well.
 #[derive(Debug)]
 pub struct Handle {
@@ -132,6 +135,11 @@ impl Handle {
         *self.shared.drained.get_or_init(|| self.shared.drain(By::Signal)).await
     }
 
+    /// Ends everything at once: what is open is reset.
+    pub async fn cut(&self) -> Drained {
+        self.shared.cut().await
+    }
+
     /// Does something again and again, as long as the daemon runs.
     pub(super) fn every(&self, interval: Duration, act: impl Fn(&Shared) + Send + 'static) {
         let over = self.shared.over.clone();
@@ -191,6 +199,17 @@ impl Shared {
         let finished = (self.closed() - finished_before).saturating_sub(cut);
         emitter.emit(Fact::DrainDone { finished, cut, duration: started.elapsed() });
         Drained { finished, cut }
+    }
+
+    async fn cut(&self) -> Drained {
+        let started = Instant::now();
+        self.closing.cancel();
+        self.common.stop.cut.cancel();
+        self.common.connections.close();
+        let _ = tokio::time::timeout(AT_ONCE, self.common.connections.wait()).await;
+        let cut = self.common.cut.load(Ordering::Relaxed);
+        self.common.emitter.emit(Fact::DrainDone { finished: 0, cut, duration: started.elapsed() });
+        Drained { finished: 0, cut }
     }
 
     fn closed(&self) -> u64 {

@@ -29,6 +29,9 @@ pub enum StartError {
     /// These routes could not listen.
     #[error("{}", lines(.0))]
     Bind(Vec<BindFailure>),
+    /// There is no room for a single connection a route.
+    #[error("the limit of open files is too low to serve a connection on each route: raise it (ulimit -n)")]
+    Descriptors,
     /// The system gave no random seed.
     #[error("the system gave no random seed; write one in the configuration (seed: 1)")]
     Seed,
@@ -77,7 +80,7 @@ impl Daemon {
         let common = Common {
             dice: Dice::new(seed),
             emitter: Emitter::default(),
-            budget: Budget::of_process(listeners.iter().flatten().count()),
+            budget: Budget::of_process(listeners.iter().flatten().count()).ok_or(StartError::Descriptors)?,
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop::default(),

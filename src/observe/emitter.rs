@@ -124,7 +124,7 @@ fn log(fact: Fact, suppressed: u64) {
         Fact::FaultFired { .. } | Fact::FaultExpired { .. } => told!("fault", Loud::INFO),
         Fact::RouteOpened { .. } | Fact::RouteClosed { .. } => told!("route", Loud::INFO),
         Fact::RouteStats { .. } => told!("stats", Loud::INFO),
-        Fact::AcceptFailed { .. } => told!("route", Loud::WARN),
+        Fact::AcceptFailed { .. } | Fact::BudgetSpent { .. } => told!("route", Loud::WARN),
         Fact::ConfigApplied { .. } => told!("config", Loud::INFO),
         Fact::DrainDone { cut, .. } if cut > 0 => told!("drain", Loud::WARN),
         Fact::DrainBegun { .. } | Fact::DrainDone { .. } => told!("drain", Loud::INFO),

@@ -72,6 +72,8 @@ pub enum Fact {
     RouteStats { route: Arc<str>, opened: u64, active: u64, bytes: Bytes, fired: u64 },
     /// The system refused to hand over connections.
     AcceptFailed { route: Arc<str>, error: Arc<str> },
+    /// No more connections can be open: clients wait.
+    BudgetSpent { route: Arc<str>, connections: usize },
     /// Something else a person should know.
     Notice { route: Option<Arc<str>>, message: Arc<str> },
 }
@@ -173,6 +175,7 @@ impl Fact {
             Fact::DrainDone { .. } => "drain.done",
             Fact::RouteStats { .. } => "route.stats",
             Fact::AcceptFailed { .. } => "accept.failed",
+            Fact::BudgetSpent { .. } => "accept.waiting",
             Fact::Notice { .. } => "notice",
         }
     }
@@ -180,7 +183,10 @@ impl Fact {
     /// How loud it is.
     pub fn level(&self) -> Level {
         match self {
-            Fact::UpstreamFailed { .. } | Fact::AcceptFailed { .. } | Fact::Notice { .. } => Level::Warn,
+            Fact::UpstreamFailed { .. }
+            | Fact::AcceptFailed { .. }
+            | Fact::BudgetSpent { .. }
+            | Fact::Notice { .. } => Level::Warn,
             Fact::DrainDone { cut, .. } if *cut > 0 => Level::Warn,
             _ => Level::Info,
         }
@@ -204,6 +210,7 @@ impl Fact {
         match self {
             Fact::UpstreamFailed { of, error, .. } => Some((self.name(), of.route.clone(), error.clone())),
             Fact::AcceptFailed { route, error } => Some((self.name(), route.clone(), error.clone())),
+            Fact::BudgetSpent { route, .. } => Some((self.name(), route.clone(), Arc::default())),
             _ => None,
         }
     }

@@ -96,6 +96,10 @@ impl Event {
                 r.route = Some(route);
                 r.error = Some(error);
             }
+            Fact::BudgetSpent { route, connections } => {
+                r.route = Some(route);
+                r.connections = Some(*connections as u64);
+            }
             Fact::Notice { route, message } => {
                 r.route = route.as_deref();
                 r.message = Some(message);

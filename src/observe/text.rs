@@ -30,7 +30,9 @@ impl Event {
             Fact::RouteClosed { route, .. } => write!(line, " {}  stopped listening", shown(route)),
             Fact::ConnectionOpened { of } => about(line, of, "opened"),
             Fact::UpstreamConnected { of, upstream, duration } => {
-                about(line, of, &format!("connected to {} in {}", shown(upstream), span(*duration)))
+                let took =
+                    if duration.is_zero() { String::new() } else { format!(" in {}", span(*duration)) };
+                about(line, of, &format!("connected to {}{took}", shown(upstream)))
             }
             Fact::UpstreamFailed { of, upstream, duration, error } => about(
                 line,
@@ -38,7 +40,10 @@ impl Event {
                 &format!("could not reach {} ({}, after {})", shown(upstream), shown(error), span(*duration)),
             ),
             Fact::FaultFired { of, fault } => {
-                let mut what = format!("{} by {}", past(fault.effect), shown(&fault.name));
+                let mut what = past(fault.effect).to_owned();
+                if *fault.name != *fault.effect {
+                    let _ = write!(what, " by {}", shown(&fault.name));
+                }
                 if let Some(delay) = fault.delay {
                     let _ = write!(what, " for {}", span(delay));
                 }
@@ -85,6 +90,12 @@ impl Event {
             Fact::AcceptFailed { route, error } => {
                 write!(line, " {}  could not accept a client: {}", shown(route), shown(error))
             }
+            Fact::BudgetSpent { route, connections } => write!(
+                line,
+                " {}  all {} that the descriptor limit allows are open; clients wait",
+                shown(route),
+                count(*connections as u64, "connection")
+            ),
             Fact::Notice { route: Some(route), message } => {
                 write!(line, " {}  {}", shown(route), shown(message))
             }

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::pump::{Passed, Pump};
+use super::pump::{Around, Passed, Pump};
 use super::{Alarm, Cutting, Limits, Outcome, PeerEnd, Transport};
 use crate::fault::chain::Deed;
 use crate::fault::{Active, Plan};
@@ -27,6 +29,8 @@ pub(super) struct Machine<'a, C, U> {
     /// When it was last seen that nobody had left while bytes could not be delivered.
     looked: Instant,
     pub(super) draining: bool,
+    /// Says whether there is a plan that was not adopted yet.
+    plans: watch::Receiver<Arc<Plan>>,
     alarm: Alarm,
     meter: &'a Meter,
     /// Told of each fault that fires.
@@ -96,6 +100,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         upstream: &'a U,
         limits: &'a Limits,
         meter: &'a Meter,
+        plans: watch::Receiver<Arc<Plan>>,
         fired: &'a (dyn Fn(&Active) + Sync),
     ) -> Self {
         let now = Instant::now();
@@ -109,16 +114,18 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             last_progress: now,
             looked: now,
             draining: false,
+            plans,
             alarm: Alarm::default(),
             meter,
             fired,
         }
     }
 
-    /// Puts a plan in force. An outcome if that ends the connection.
-    pub(super) fn adopt(&mut self, plan: &Plan) -> Option<Outcome> {
+    /// Puts the newest plan in force. An outcome if that ends the connection.
+    pub(super) fn adopt(&mut self) -> Option<Outcome> {
+        let plan = self.plans.borrow_and_update().clone();
         let now = Instant::now();
-        let holes = [self.up.pump.adopt(plan, now), self.down.pump.adopt(plan, now)];
+        let holes = [self.up.pump.adopt(&plan, now), self.down.pump.adopt(&plan, now)];
         holes.contains(&true).then(|| Outcome::new(Ending::Fault, Side::None))
     }
 
@@ -184,9 +191,11 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     /// Polls both directions until neither has anything to say that could matter to the other.
     fn poll_ways(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         loop {
-            let most = self.limits.held;
-            let up = self.up.poll(cx, &mut self.client, &mut self.upstream, self.meter, most);
-            let down = self.down.poll(cx, &mut self.upstream, &mut self.client, self.meter, most);
+            let plans = &self.plans;
+            let plan_changed = || plans.has_changed().unwrap_or(false);
+            let around = Around { meter: self.meter, most: self.limits.held, plan_changed: &plan_changed };
+            let up = self.up.poll(cx, &mut self.client, &mut self.upstream, &around);
+            let down = self.down.poll(cx, &mut self.upstream, &mut self.client, &around);
             let sink_gone = matches!(up, Said::SinkGone) || matches!(down, Said::SinkGone);
             for (said, source) in [(up, Side::Client), (down, Side::Upstream)] {
                 match said {
@@ -272,13 +281,12 @@ impl Way {
         cx: &mut Context<'_>,
         source: &mut End<'_, S>,
         sink: &mut End<'_, K>,
-        meter: &Meter,
-        most: usize,
+        around: &Around<'_>,
     ) -> Said {
         if self.state == State::SinkGone {
             return Said::Nothing;
         }
-        match self.pump.poll(cx, source.transport, sink.transport, &mut source.broken, meter, most) {
+        match self.pump.poll(cx, source.transport, sink.transport, &mut source.broken, around) {
             Poll::Pending => Said::Nothing,
             Poll::Ready(Ok(Passed::AllOfBroken)) => Said::AllOfBroken,
             Poll::Ready(Ok(Passed::UpTo(cut, by))) => Said::Cut(Cutting { cut, by }),
@@ -298,10 +306,11 @@ impl Way {
 /// The ending that an error of a socket means.
 pub fn ending_of(error: &io::Error) -> Ending {
     match error.kind() {
-        // A socket that is written to after its RST was seen says "broken pipe".
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            Ending::PeerReset
-        }
+        // A socket that is used after its RST was seen says "broken pipe" or "not connected".
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Ending::PeerReset,
         _ => Ending::Error,
     }
 }

@@ -112,9 +112,8 @@ pub async fn relay<C: Transport, U: Transport>(
     meter: &Meter,
 ) -> Outcome {
     let outcome = {
-        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, fired));
-        let plan = plans.borrow_and_update().clone();
-        let mut ended = machine.adopt(&plan);
+        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, plans.clone(), fired));
+        let mut ended = machine.adopt();
         let mut plans_go_on = true;
         while ended.is_none() {
             tokio::select! {
@@ -123,8 +122,7 @@ pub async fn relay<C: Transport, U: Transport>(
                 () = stop.drain.cancelled(), if !machine.draining => machine.draining = true,
                 changed = plans.changed(), if plans_go_on => {
                     plans_go_on = changed.is_ok();
-                    let plan = plans.borrow_and_update().clone();
-                    ended = machine.adopt(&plan);
+                    ended = machine.adopt();
                 }
                 outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
             }

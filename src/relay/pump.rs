@@ -38,6 +38,8 @@ pub(super) enum Passed {
 pub(super) struct Pump {
     direction: Direction,
     carry: Option<Carry>,
+    /// Bytes that were read while a new plan arrived: it decides about them.
+    unplanned: Option<Carry>,
     /// Only while a fault is on this direction, or something that one held has not left yet.
     shaper: Option<Box<Shaper>>,
     offset: u64,
@@ -49,11 +51,27 @@ pub(super) struct Pump {
     pub(super) progressed: bool,
 }
 
+/// What both directions share.
+pub(super) struct Around<'a> {
+    /// Where bytes are counted.
+    pub(super) meter: &'a Meter,
+    /// How many bytes the faults of a direction may hold.
+    pub(super) most: usize,
+    /// Whether there is a plan that was not adopted yet.
+    pub(super) plan_changed: &'a dyn Fn() -> bool,
+}
+
 /// Bytes read and not yet written, with no fault on them.
 struct Carry {
     buffer: Buffer,
     start: usize,
     end: usize,
+}
+
+impl Carry {
+    fn into_bytes(self) -> BytesMut {
+        BytesMut::from(&self.buffer[self.start..self.end])
+    }
 }
 
 struct Shaper {
@@ -73,6 +91,7 @@ impl Pump {
         Pump {
             direction,
             carry: None,
+            unplanned: None,
             shaper: None,
             offset: 0,
             source_ended: false,
@@ -84,7 +103,9 @@ impl Pump {
 
     /// Whether this direction holds bytes.
     pub(super) fn holds(&self) -> bool {
-        self.carry.is_some() || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.holds_bytes())
+        self.carry.is_some()
+            || self.unplanned.is_some()
+            || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.holds_bytes())
     }
 
     /// Until when a fault holds something back, where that is known.
@@ -132,11 +153,22 @@ impl Pump {
         source: &impl Transport,
         sink: &impl Transport,
         broken: &mut Option<io::Error>,
-        meter: &Meter,
-        most: usize,
+        around: &Around<'_>,
     ) -> Poll<io::Result<Passed>> {
+        let Around { meter, most, plan_changed } = *around;
         for _ in 0..TURN {
             ready!(self.poll_write(cx, sink, meter))?;
+            if plan_changed() {
+                // What was read since may have been sent since: the relay adopts the plan before anything else.
+                break;
+            }
+            if let Some(bytes) = self.unplanned.take() {
+                match &mut self.shaper {
+                    Some(shaper) => shaper.chain.on_read(Instant::now(), bytes.into_bytes()),
+                    None => self.carry = Some(bytes),
+                }
+                continue;
+            }
             if self.shaper.is_some() {
                 match self.step(cx, source, sink, broken, meter, most)? {
                     Step::Moved => continue,
@@ -149,9 +181,7 @@ impl Pump {
             }
             match source.poll_readable(cx) {
                 Poll::Ready(Ok(())) => {
-                    if let Some((buffer, end)) = self.read(source, broken, meter, pool::SIZE) {
-                        self.carry = Some(Carry { buffer, start: 0, end });
-                    }
+                    self.unplanned = self.read(source, broken, meter, pool::SIZE);
                 }
                 Poll::Ready(Err(e)) => self.source_broke(e, broken),
                 Poll::Pending => return Poll::Pending,
@@ -252,11 +282,7 @@ impl Pump {
             Poll::Pending => return Ok(self.wait(cx, wake)),
             Poll::Ready(Err(e)) => self.source_broke(e, broken),
             Poll::Ready(Ok(())) => {
-                if let Some((buffer, end)) = self.read(source, broken, meter, room)
-                    && let Some(shaper) = &mut self.shaper
-                {
-                    shaper.chain.on_read(Instant::now(), BytesMut::from(&buffer[..end]));
-                }
+                self.unplanned = self.read(source, broken, meter, room);
             }
         }
         Ok(Step::Moved)
@@ -329,7 +355,7 @@ impl Pump {
         broken: &mut Option<io::Error>,
         meter: &Meter,
         room: usize,
-    ) -> Option<(Buffer, usize)> {
+    ) -> Option<Carry> {
         let mut buffer = Buffer::borrow();
         match source.read(&mut buffer[..room.min(pool::SIZE)]) {
             Ok(0) => {
@@ -341,7 +367,7 @@ impl Pump {
                 self.progressed = true;
                 self.offset += n as u64;
                 meter.count_received(self.direction, n);
-                Some((buffer, n))
+                Some(Carry { buffer, start: 0, end: n })
             }
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
             Err(e) => {

@@ -17,7 +17,16 @@ const PLENTY: u64 = 1 << 24;
 /// How many connections may be open at once in this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    slots: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
+    size: usize,
+}
+
+/// A route's access to the budget: what is shared, and one slot that no other route can take, so that a flood on one
+/// route does not shut out another.
+#[derive(Debug)]
+pub struct Share {
+    own: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
     size: usize,
 }
 
@@ -29,34 +38,53 @@ pub struct Slot {
 
 impl Budget {
     /// Counts what the limit leaves for connections. To be called when everything else is open; each listener may have
-    /// one more client in hand.
-    pub fn of_process(listeners: usize) -> Self {
+    /// one more client in hand. None: not even one a listener.
+    pub fn of_process(listeners: usize) -> Option<Self> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(PLENTY);
-        let kept = RESERVE + listeners as u64 + open_now();
-        let left = limit.saturating_sub(kept);
-        Self::new((left / PER_CONNECTION).clamp(1, PLENTY) as usize)
+        let left = limit.saturating_sub(RESERVE + listeners as u64 + open_now());
+        let size = usize::try_from((left / PER_CONNECTION).min(PLENTY)).unwrap_or(usize::MAX);
+        (size >= listeners).then(|| Self::new(size, listeners))
     }
 
-    /// A budget of so many connections.
-    pub fn new(size: usize) -> Self {
-        Budget { slots: Arc::new(Semaphore::new(size)), size }
+    /// A budget of so many connections for so many routes.
+    pub fn new(size: usize, routes: usize) -> Self {
+        Budget { shared: Arc::new(Semaphore::new(size.saturating_sub(routes))), size }
+    }
+
+    /// What one route may draw on.
+    pub fn share(&self) -> Share {
+        Share { own: Arc::new(Semaphore::new(1)), shared: self.shared.clone(), size: self.size }
     }
 
     /// How many connections may be open at once.
     pub fn size(&self) -> usize {
         self.size
     }
+}
+
+impl Share {
+    /// How many connections may be open at once, of all routes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 
     /// A slot, if one is free.
     pub fn try_take(&self) -> Option<Slot> {
-        self.slots.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+        let permit =
+            self.shared.clone().try_acquire_owned().or_else(|_| self.own.clone().try_acquire_owned());
+        permit.ok().map(|permit| Slot { _permit: permit })
     }
 
     /// A slot, as soon as one is free.
     pub async fn take(&self) -> Slot {
-        match self.slots.clone().acquire_owned().await {
+        let permit = tokio::select! {
+            biased;
+            permit = self.shared.clone().acquire_owned() => permit,
+            permit = self.own.clone().acquire_owned() => permit,
+        };
+        match permit {
             Ok(permit) => Slot { _permit: permit },
-            // The semaphore is never closed.
+            // The semaphores are never closed.
             Err(_) => std::future::pending().await,
         }
     }
@@ -73,4 +101,21 @@ pub fn raise_limit() {
 fn open_now() -> u64 {
     const A_FEW: u64 = 32;
     std::fs::read_dir("/dev/fd").map_or(A_FEW, |entries| entries.count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_on_one_route_leaves_another_its_slot() {
+        let budget = Budget::new(5, 2);
+        let (greedy, modest) = (budget.share(), budget.share());
+        let taken: Vec<Slot> = std::iter::from_fn(|| greedy.try_take()).collect();
+        assert_eq!(taken.len(), 4);
+        let slot = modest.try_take();
+        assert!(slot.is_some() && modest.try_take().is_none());
+        drop(taken);
+        assert!(modest.try_take().is_some());
+    }
 }

@@ -1,10 +1,12 @@
 //! The life of one connection: accept faults, dial, relay, and the telling of it.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -28,6 +30,9 @@ pub(super) struct Ticket {
     /// The stream faults on it, now and later.
     pub(super) plans: watch::Receiver<Arc<Plan>>,
 }
+
+/// A handshake that is finished within this time after the client broke was finished, for all we know, before.
+const SAME_MOMENT: Duration = Duration::from_millis(50);
 
 struct Connection<'a> {
     route: &'a Route,
@@ -131,17 +136,39 @@ impl Connection<'_> {
         self.finish(client, end).await
     }
 
-    /// Waits; what the client sends meanwhile stays in the system. An end if the connection ended while waiting.
+    /// Waits; what the client sends meanwhile stays in the system. An end if the connection ended while waiting: nobody
+    /// is dialled for a client that is gone.
     async fn wait(&self, client: &TcpStream, until: Instant) -> Option<End> {
-        self.unless_ended(client, sleep_until(until)).await.err()
+        let waited = async {
+            tokio::select! {
+                biased;
+                error = client.broken() => Some(End::new(relay::ending_of(&error), Side::Client)),
+                () = sleep_until(until) => None,
+            }
+        };
+        self.unless_over(waited).await.unwrap_or_else(Some)
     }
 
-    /// Runs something that comes before the relay, unless the connection ends meanwhile.
-    async fn unless_ended<T>(&self, client: &TcpStream, work: impl Future<Output = T>) -> Result<T, End> {
+    /// Dials, unless the client breaks meanwhile. An upstream that is reached in the same moment hears of it from the
+    /// relay: first what the client had sent, then the reset.
+    async fn dial(&self, client: &TcpStream) -> Result<Result<Link, DialError>, End> {
+        let mut dialling = pin!(dial(&self.route.config.upstream, self.route.config.timeouts.connect));
+        tokio::select! {
+            biased;
+            done = &mut dialling => Ok(done),
+            // Not `broken`, which would take the error away from the relay.
+            _ = client.ready(Interest::ERROR) => match tokio::time::timeout(SAME_MOMENT, dialling).await {
+                Ok(done) => Ok(done),
+                Err(_) => Err(End::new(relay::ending_of(&client.broken().await), Side::Client)),
+            },
+        }
+    }
+
+    /// Runs something that comes before the relay, unless the connection's time is over meanwhile.
+    async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, End> {
         tokio::select! {
             biased;
             () = self.stop.cut.cancelled() => Err(End::new(Ending::Drain, Side::None)),
-            error = client.broken() => Err(End::new(relay::ending_of(&error), Side::Client)),
             done = work => Ok(done),
             () = self.lifetime_over() => Err(End::new(Ending::Lifetime, Side::None)),
         }
@@ -150,8 +177,7 @@ impl Connection<'_> {
     async fn forward(&self, client: TcpStream, plans: watch::Receiver<Arc<Plan>>) -> End {
         let route = self.route;
         let started = Instant::now();
-        let dialled =
-            self.unless_ended(&client, dial(&route.config.upstream, route.config.timeouts.connect)).await;
+        let dialled = self.unless_over(self.dial(&client)).await.and_then(|dialled| dialled);
         let link = match dialled {
             Err(end) => return self.finish(client, end).await,
             Ok(Err(error)) => {
@@ -174,7 +200,7 @@ impl Connection<'_> {
         route.tell(Fact::UpstreamConnected {
             of: self.reference(),
             upstream: route.upstream_text.clone(),
-            duration: started.elapsed(),
+            duration: if route.config.upstream.is_builtin() { Duration::ZERO } else { started.elapsed() },
         });
         let timeouts = &route.config.timeouts;
         let limits = Limits {

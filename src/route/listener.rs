@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budget, Slot};
+use super::budget::{Share, Slot};
 use super::{Bind, LocalPort};
 
 /// Connections the system may keep for us until they are accepted; it takes less where its own limit is lower.
@@ -69,10 +69,11 @@ impl Listener {
     /// While the budget is spent, one client waits in hand and the others in the system's queue.
     pub async fn run(
         self,
-        budget: &Budget,
+        budget: &Share,
         stop: CancellationToken,
         mut accepted: impl FnMut(Accepted),
         mut failed: impl FnMut(&io::Error),
+        mut spent: impl FnMut(),
     ) {
         let mut pause = FIRST_PAUSE;
         let mut in_a_row = 0;
@@ -87,10 +88,16 @@ impl Listener {
                     pause = FIRST_PAUSE;
                     in_a_row = 0;
                     let at = Instant::now();
-                    let slot = tokio::select! {
-                        biased;
-                        slot = budget.take() => Some(slot),
-                        () = stop.cancelled() => None,
+                    let slot = match budget.try_take() {
+                        Some(slot) => Some(slot),
+                        None => {
+                            spent();
+                            tokio::select! {
+                                biased;
+                                slot = budget.take() => Some(slot),
+                                () = stop.cancelled() => None,
+                            }
+                        }
                     };
                     accepted(Accepted::new(stream, client, at, slot));
                 }

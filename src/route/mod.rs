@@ -129,8 +129,11 @@ impl Route {
                 error: error.to_string().into(),
             });
         };
+        let share = common.budget.share();
+        let spent =
+            || self.tell(Fact::BudgetSpent { route: self.config.name.clone(), connections: share.size() });
         tokio::select! {
-            () = listener.run(&common.budget, closing, accept, failed) => {}
+            () = listener.run(&share, closing, accept, failed, spent) => {}
             () = self.expire_faults(&common) => {}
         }
     }

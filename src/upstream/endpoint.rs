@@ -21,6 +21,13 @@ pub enum Endpoint {
     Builtin(Builtin),
 }
 
+impl Endpoint {
+    /// Whether it is a responder inside this program: nothing is dialled.
+    pub fn is_builtin(&self) -> bool {
+        matches!(self, Endpoint::Builtin(_))
+    }
+}
+
 /// A host and a port. A name is not resolved before it is dialled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
