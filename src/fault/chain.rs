@@ -234,7 +234,6 @@ impl Chain {
     /// The FIN at the front was passed on.
     pub fn passed_fin(&mut self) {
         self.held.passed_fin();
-        self.held.shrink();
     }
 
     /// How much may be read now, when `most` bytes may be held.
@@ -243,7 +242,7 @@ impl Chain {
             return Intake::Never;
         }
         let kept: usize = self.links.iter().map(|link| link.fault.keeps()).sum();
-        let room = most.saturating_sub(self.held.bytes() + kept);
+        let room = most.saturating_sub(self.held.cost() + kept);
         let mut all = if room == 0 { return Intake::Never } else { Intake::AtMost(room) };
         for link in &self.links {
             all = match (all, link.fault.intake(now)) {
