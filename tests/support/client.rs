@@ -37,13 +37,18 @@ pub(crate) fn connect(address: SocketAddr) -> Client {
     tame(stream.unwrap_or_else(|why| panic!("connecting to {address}: {why}")))
 }
 
-/// Connects, and reads a byte. A reset may come so soon that already the connect says so.
-pub(crate) fn connect_and_read(address: SocketAddr) -> Result<u8, End> {
+/// Connects. A reset may come so soon that already the connect says so.
+pub(crate) fn connect_or_reset(address: SocketAddr) -> Result<Client, End> {
     match TcpStream::connect_timeout(&address, secs(20)) {
-        Ok(stream) => read_byte(&tame(stream)),
+        Ok(stream) => Ok(tame(stream)),
         Err(why) if why.kind() == ErrorKind::ConnectionReset => Err(End::Reset),
         Err(why) => panic!("connecting to {address}: {why}"),
     }
+}
+
+/// Connects in the same way, and reads a byte.
+pub(crate) fn connect_and_read(address: SocketAddr) -> Result<u8, End> {
+    read_byte(&connect_or_reset(address)?)
 }
 
 /// Whether a new connection is refused.

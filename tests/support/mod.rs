@@ -14,18 +14,20 @@ mod event;
 mod proc;
 mod scope;
 mod setup;
+mod stream;
 mod upstream;
 
 pub(crate) use bytes::{Pattern, receive, send};
 pub(crate) use client::{
-    Client, End, connect, connect_and_read, connect_from, connect_timed, read_all, read_byte, read_end,
-    refused, reset, shut, small_window,
+    Client, End, connect, connect_and_read, connect_from, connect_or_reset, connect_timed, read_all,
+    read_byte, read_end, refused, reset, shut, small_window,
 };
 pub(crate) use daemon::{Daemon, bare};
 pub(crate) use event::{Event, Events};
 pub(crate) use proc::{cpu_time, descriptors, listening_ports, queues, resident};
 pub(crate) use scope::{heavy, within};
 pub(crate) use setup::{Setup, route};
+pub(crate) use stream::{DOWN, UP, both_ways, faults, flood, lateness, median, pair, timed};
 pub(crate) use upstream::{Gate, Listener, Upstream, unanswering, unused_address, unused_port};
 
 use std::time::{Duration, Instant};
