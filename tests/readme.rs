@@ -1,0 +1,80 @@
+//! What the README shows is so.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so loudly")]
+
+use std::path::Path;
+
+use chaos_proxy::config::{self, Config};
+use chaos_proxy::fault::Effect;
+use chaos_proxy::route::{Bind, LocalPort};
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+fn example() -> Config {
+    config::parse(read("config.example.yaml").as_bytes(), "config.example.yaml", &|_| None).unwrap()
+}
+
+/// The table of faults names every effect there is. If one were added and not documented, this would say so.
+#[test]
+fn every_fault_is_in_the_table() {
+    let readme = read("README.md");
+    for word in Effect::WORDS {
+        assert!(readme.contains(&format!("| `{word}` |")), "{word} is not in the table of faults");
+    }
+}
+
+/// The banner in the README is the banner of the example: each route with its address, upstream and faults in one line.
+#[test]
+fn the_banner_is_that_of_the_example() {
+    let readme = read("README.md");
+    let config = example();
+    assert!(readme.contains(&format!("seed {}", config.seed.unwrap())));
+    for route in &config.routes {
+        let (Bind::Ip(ip), LocalPort::Fixed(port)) = (route.bind, route.local_port) else { unreachable!() };
+        let faults: Vec<String> = route.faults.iter().map(|fault| fault.brief()).collect();
+        let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
+        let row = [route.name.to_string(), format!("{ip}:{port}"), route.upstream.to_string(), faults];
+        let shown = readme.lines().any(|line| {
+            let mut cells = line.trim().split("   ").map(str::trim).filter(|cell| !cell.is_empty());
+            row.iter().all(|wanted| cells.next() == Some(wanted)) && cells.next().is_none()
+        });
+        assert!(shown, "no line of the README shows {row:?}");
+    }
+}
+
+/// Every address that the README asks with curl is a route of the example.
+#[test]
+fn the_commands_speak_to_routes_that_exist() {
+    let readme = read("README.md");
+    let config = example();
+    let asked: Vec<u16> = readme
+        .lines()
+        .filter(|line| line.starts_with("curl "))
+        .map(|line| line.split("localhost:").nth(1).unwrap().split('/').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(asked.len(), config.routes.len());
+    for port in asked {
+        assert!(config.routes.iter().any(|route| route.local_port == LocalPort::Fixed(port)), "{port}");
+    }
+}
+
+/// The configurations in the README are configurations.
+#[test]
+fn the_yaml_blocks_are_accepted() {
+    let readme = read("README.md");
+    let mut blocks = 0;
+    for block in readme.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let whole = if block.starts_with("faults:") {
+            let indented: String = block.lines().map(|line| format!("    {line}\n")).collect();
+            format!("routes:\n  - localPort: 15432\n    upstream: db:5432\n{indented}")
+        } else {
+            block.to_owned()
+        };
+        config::parse(whole.as_bytes(), "README.md", &|_| None).unwrap_or_else(|refused| panic!("{refused}"));
+        blocks += 1;
+    }
+    assert!(blocks >= 2, "the README shows no configuration");
+}
