@@ -143,6 +143,34 @@ fn faults() {
 }
 
 #[test]
+fn stream_faults() {
+    let values = [
+        "faults: [latency]",
+        "faults: [latency: {delay: 200}]",
+        "faults: [latency: {delay: 1ms, direction: sideways, distribution: zipf}]",
+        "faults: [latency: {delay: 1ms}, latency: {delay: 2ms}, latency: {delay: 3ms}]",
+        "faults: [bandwidth: {rate: 64}]",
+        "faults: [bandwidth: {rate: 64KiB, burst: -1, shared: all}]",
+        "faults: [bandwidth: {rate: 0B/s}]",
+        "faults: [bandwidth: {rate: 10Gbit/s}]",
+        "faults: [slice: {size: 0}]",
+        "faults: [slice: {size: 10B, variation: 10B}]",
+        "faults: [slice: {size: 1.5B}]",
+        "faults: [corrupt: {rate: 5, how: badly}]",
+        "faults: [loss: {rate: 10%}]",
+        "faults: [limit]",
+        "faults: [limit: {bytes: -1, then: explode}]",
+        "faults: [reset: {after: 5 parsecs}]",
+        "faults: [reset: {after: -1}]",
+        "faults: [blackhole: {closeAfter: 5}]",
+        "faults: [stall: {hold: forever}]",
+        "faults: [slowclose: {delay: 1s}]",
+        "limits: {held: lots}",
+    ];
+    insta::assert_snapshot!(messages(values.map(route)));
+}
+
+#[test]
 fn keys() {
     let base = "    localPort: 15432\n    upstream: db:5432\n";
     insta::assert_snapshot!(messages([

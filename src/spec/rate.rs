@@ -26,7 +26,10 @@ pub enum RateError {
     /// A part of a byte.
     #[error("is not a whole number of bytes a second")]
     Fraction,
-    /// Not the number, or not the unit, of an amount of bytes.
+    /// A unit nobody knows.
+    #[error("has an unknown unit\nunits are B/s, kB/s, MB/s, KiB/s, MiB/s, GiB/s, kbit/s, Mbit/s")]
+    UnknownUnit,
+    /// Not the number of an amount of bytes.
     #[error(transparent)]
     Size(SizeError),
 }
@@ -59,6 +62,7 @@ impl FromStr for Rate {
             Ok(bytes) => Rate::new(bytes).ok_or(RateError::Zero),
             Err(SizeError::Fraction) => Err(RateError::Fraction),
             Err(SizeError::NotASize) => Err(RateError::NotARate),
+            Err(SizeError::UnknownUnit) => Err(RateError::UnknownUnit),
             Err(error) => Err(RateError::Size(error)),
         }
     }
@@ -152,7 +156,7 @@ mod tests {
             ("/s", RateError::NotARate),
             ("0kB/s", RateError::Zero),
             ("0.5B/s", RateError::Fraction),
-            ("10Gbit/s", RateError::Size(SizeError::UnknownUnit)),
+            ("10Gbit/s", RateError::UnknownUnit),
             ("-1B/s", RateError::Size(SizeError::Negative)),
         ] {
             assert_eq!(text.parse::<Rate>(), Err(error), "{text}");
