@@ -16,3 +16,8 @@ pub mod relay;
 pub mod route;
 pub mod spec;
 pub mod upstream;
+
+/// The program in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
