@@ -67,3 +67,40 @@ impl StreamFault for Behaviour {
         self.swallowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::lab::{Lab, Out, ms};
+    use super::*;
+
+    #[test]
+    fn bytes_vanish_and_are_counted() {
+        let mut lab = Lab::new([json!({"blackhole": {}})]);
+        lab.send_in(100_000, 65_536);
+        assert_eq!(lab.events(), []);
+        assert_eq!((lab.deed().done.amount, lab.unread(), lab.peak), (100_000, 0, 0));
+        assert_eq!(lab.told, ["blackhole"]);
+        assert!(lab.adopt(&[]), "what it swallowed is gone, so the connection is of no use");
+    }
+
+    #[test]
+    fn it_closes_after_its_time_with_bytes_or_without() {
+        for bytes in [0, 1000] {
+            let mut lab = Lab::new([json!({"blackhole": {"closeAfter": "3s"}})]);
+            lab.send_in(bytes, 100);
+            assert_eq!(lab.events(), [(ms(3000), Out::Cut(Cut::CloseNow, Some("blackhole".to_owned())))]);
+        }
+    }
+
+    #[test]
+    fn one_that_has_swallowed_nothing_leaves_no_hole_and_no_trace() {
+        let mut lab = Lab::new([json!({"blackhole": {"closeAfter": "3s"}})]);
+        lab.run_to(ms(1000));
+        assert!(!lab.adopt(&[]));
+        lab.send([1]).finish();
+        assert_eq!(lab.events(), [(ms(1000), Out::Bytes(vec![1])), (ms(1000), Out::Fin)]);
+        assert!(lab.chain.deeds().is_empty());
+    }
+}

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::held::{Front, Held, LinkId};
+use super::kept::Kept;
 use super::plan::Active;
 use super::stream::{Cut, Ending, Intake, Segment, StreamFault};
 
@@ -35,6 +36,12 @@ struct Link {
     /// When the last bytes came by: those behind them come no earlier.
     last: Option<Instant>,
     deed: Done,
+}
+
+impl Link {
+    fn keeps(&self) -> usize {
+        self.fault.kept().map_or(0, Kept::bytes)
+    }
 }
 
 /// What a fault has done in one direction of a connection.
@@ -157,14 +164,24 @@ impl Chain {
         self.offset
     }
 
-    /// Whether there is no fault here.
+    /// Whether there is no fault here, and nothing to tell of one that was.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        self.links.is_empty() && !self.fresh
     }
 
     /// Whether bytes wait here.
     pub fn holds_bytes(&self) -> bool {
-        self.held.bytes() > 0 || self.links.iter().any(|link| link.fault.keeps() > 0)
+        self.holds() > 0
+    }
+
+    /// How many bytes wait here.
+    pub fn holds(&self) -> usize {
+        self.held.bytes() + self.links.iter().map(|link| link.keeps()).sum::<usize>()
+    }
+
+    /// What they cost in memory.
+    fn costs(&self) -> usize {
+        self.held.cost() + self.links.iter().map(|link| link.keeps()).sum::<usize>()
     }
 
     /// What is held.
@@ -241,8 +258,7 @@ impl Chain {
         if self.held.cut_by().is_some() {
             return Intake::Never;
         }
-        let kept: usize = self.links.iter().map(|link| link.fault.keeps()).sum();
-        let room = most.saturating_sub(self.held.cost() + kept);
+        let room = most.saturating_sub(self.costs());
         let mut all = if room == 0 { return Intake::Never } else { Intake::AtMost(room) };
         for link in &self.links {
             all = match (all, link.fault.intake(now)) {
@@ -273,6 +289,7 @@ impl Chain {
     /// True when a fault was taken away whose bytes are gone for good: such a connection cannot go on.
     pub fn adopt(&mut self, plan: &[Arc<Active>], now: Instant) -> bool {
         let hole = self.remove_others(plan, now);
+        let before: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
         let mut old = std::mem::take(&mut self.links);
         let mut started = Vec::new();
         for active in plan {
@@ -293,6 +310,15 @@ impl Chain {
             };
             self.links.push(link);
         }
+        if !self
+            .links
+            .iter()
+            .filter(|link| before.contains(&link.id))
+            .map(|link| link.id)
+            .eq(before.iter().copied())
+        {
+            self.keep_in_order();
+        }
         for i in started {
             self.with(i, now, |fault, next| fault.on_start(next));
         }
@@ -305,19 +331,30 @@ impl Chain {
         if self.links.iter().all(stays) {
             return false;
         }
-        if self.held.cut_by().is_some_and(|by| !self.links.iter().any(|link| link.id == by && stays(link))) {
+        let staying: Vec<LinkId> = self.links.iter().filter(|link| stays(link)).map(|link| link.id).collect();
+        let gone = |by: LinkId| !staying.contains(&by);
+        if self.held.cut_by().is_some_and(gone) {
             self.held.call_off();
         }
         self.held.release(now);
         for link in &mut self.links {
             link.last = link.last.map(|last| last.min(now));
+            if let Some(kept) = link.fault.kept_mut() {
+                kept.call_off(gone);
+                kept.hasten(now);
+            }
         }
         let mut hole = false;
         for i in (0..self.links.len()).rev() {
             if stays(&self.links[i]) {
+                self.with(i, now, |fault, next| fault.on_release(now, next));
                 continue;
             }
-            self.with(i, now, |fault, next| fault.on_remove(now, next));
+            self.with(i, now, |fault, next| {
+                if let Some(kept) = fault.kept_mut() {
+                    kept.release(now, next);
+                }
+            });
             let link = self.links.remove(i);
             hole |= link.fault.leaves_a_hole();
             if link.deed.fired {
@@ -327,17 +364,30 @@ impl Chain {
         hole
     }
 
+    /// Faults have changed places: what they keep is shared out among the same ones again, so that the first bytes are
+    /// with the last of them.
+    fn keep_in_order(&mut self) {
+        let keepers =
+            self.links.iter_mut().filter_map(|link| link.fault.kept_mut()).filter(|kept| !kept.is_empty());
+        let mut keepers: Vec<&mut Kept> = keepers.collect();
+        let mut all: Vec<Kept> = keepers.iter_mut().map(|kept| std::mem::take(*kept)).collect();
+        all.sort_by_key(|kept| std::cmp::Reverse(kept.first()));
+        for (keeper, kept) in keepers.into_iter().zip(all) {
+            *keeper = kept;
+        }
+    }
+
     /// Faults that have fired since this was last asked.
     pub fn take_fired(&mut self) -> Vec<Deed> {
         if !std::mem::take(&mut self.fresh) {
             return Vec::new();
         }
-        self.links
-            .iter_mut()
-            .filter(|link| link.deed.fired && !link.deed.told)
-            .map(|link| {
-                link.deed.told = true;
-                Deed { active: link.active.clone(), done: link.deed }
+        let past = self.past.iter_mut().map(|deed| (&deed.active, &mut deed.done));
+        past.chain(self.links.iter_mut().map(|link| (&link.active, &mut link.deed)))
+            .filter(|(_, done)| done.fired && !done.told)
+            .map(|(active, done)| {
+                done.told = true;
+                Deed { active: active.clone(), done: *done }
             })
             .collect()
     }

@@ -92,7 +92,7 @@ impl Held {
 
     /// A fault ends the connection. The first one stands, unless a later one does not wait.
     pub(super) fn cut(&mut self, mut ending: Ending) {
-        if self.cut.is_none() || !ending.cut.waits() {
+        if self.cut.is_none_or(|first| first.cut.waits() && !ending.cut.waits()) {
             if ending.cut.waits() {
                 ending.at = self.in_order(ending.at);
             }

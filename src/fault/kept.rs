@@ -3,25 +3,28 @@
 use tokio::time::Instant;
 
 use super::chain::Next;
+use super::held::LinkId;
 use super::stream::{Ending, Segment};
 
 /// Bytes, and what comes behind them.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub struct Kept {
     segments: Vec<Segment>,
-    fin: bool,
+    bytes: usize,
+    fin: Option<Instant>,
     ending: Option<Ending>,
 }
 
 impl Kept {
     pub(super) fn data(&mut self, segment: Segment) {
         if !segment.bytes.is_empty() {
+            self.bytes += segment.bytes.len();
             self.segments.push(segment);
         }
     }
 
-    pub(super) fn fin(&mut self) {
-        self.fin = true;
+    pub(super) fn fin(&mut self, at: Instant) {
+        self.fin.get_or_insert(at);
     }
 
     pub(super) fn ending(&mut self, ending: Ending) {
@@ -29,20 +32,50 @@ impl Kept {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.bytes.len()).sum()
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.fin.is_none() && self.ending.is_none()
+    }
+
+    /// The offset of the first thing in it; a FIN is behind all.
+    pub(super) fn first(&self) -> u64 {
+        match self.segments.first() {
+            Some(segment) => segment.offset,
+            None if self.ending.is_some() => 0,
+            None => u64::MAX,
+        }
     }
 
     /// Hands everything on, no earlier than `at`.
     pub(super) fn release(&mut self, at: Instant, next: &mut Next<'_>) {
+        self.bytes = 0;
         for mut segment in self.segments.drain(..) {
             segment.at = segment.at.max(at);
             next.data(segment);
         }
-        if std::mem::take(&mut self.fin) {
-            next.fin(at);
+        if let Some(fin) = self.fin.take() {
+            next.fin(fin.max(at));
         }
         if let Some(ending) = self.ending.take() {
             next.ending(Ending { at: ending.at.max(at), ..ending });
         }
+    }
+
+    /// What was on its way to here comes now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        for segment in &mut self.segments {
+            segment.at = segment.at.min(now);
+        }
+        self.fin = self.fin.map(|at| at.min(now));
+        if let Some(ending) = &mut self.ending {
+            ending.at = ending.at.min(now);
+        }
+    }
+
+    /// Calls an ending off whose fault is gone.
+    pub(super) fn call_off(&mut self, gone: impl Fn(LinkId) -> bool) {
+        self.ending.take_if(|ending| gone(ending.by));
     }
 }

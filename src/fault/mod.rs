@@ -17,11 +17,15 @@ mod effect;
 mod hang;
 pub mod held;
 mod kept;
+#[cfg(test)]
+mod lab;
 mod latency;
 mod limit;
 mod loss;
 mod noop;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod reset;
 mod slice;
 mod slow_close;

@@ -137,4 +137,125 @@ impl StreamFault for Behaviour {
             next.data(segment.split_to(length, at));
         }
     }
+
+    fn on_release(&mut self, now: Instant, _next: &mut Next<'_>) {
+        self.last = self.last.map(|last| last.min(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::lab::{Event, Lab, bytes_from, joined, ms, sizes};
+
+    fn run(item: &Value, total: usize, read: usize) -> (Vec<Event>, Lab) {
+        let mut lab = Lab::new([item.clone()]);
+        lab.send_in(total, read);
+        (lab.events(), lab)
+    }
+
+    /// Where one write ended and the next began.
+    fn cuts(item: &Value, total: usize, read: usize) -> Vec<usize> {
+        let (events, _) = run(item, total, read);
+        assert_eq!(joined(&events), bytes_from(0, total));
+        let ends = sizes(&events).into_iter().scan(0, |sum, (_, size)| {
+            *sum += size;
+            Some(*sum)
+        });
+        ends.collect()
+    }
+
+    #[test]
+    fn pieces_are_separate_writes_cut_at_offsets() {
+        let item = json!({"slice": {"size": "1000B"}});
+        assert_eq!(cuts(&item, 3_500, 65_536), [1000, 2000, 3000, 3500]);
+        // A read that ends within a piece is not held back to fill it, and the next cut stays where it was.
+        assert_eq!(cuts(&item, 3_500, 700), [700, 1000, 1400, 2000, 2100, 2800, 3000, 3500]);
+        assert_eq!(cuts(&item, 5, 1), [1, 2, 3, 4, 5]);
+        let (_, lab) = run(&item, 3_500, 65_536);
+        assert_eq!((lab.deed().done.amount, lab.told), (3, vec!["slice".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_not_cut_leaves_no_trace() {
+        let (_, lab) = run(&json!({"slice": {"size": "1000B"}}), 1000, 500);
+        assert!(lab.chain.deeds().is_empty() && lab.told.is_empty());
+    }
+
+    #[test]
+    fn the_cuts_are_the_same_for_all_reads() {
+        for item in
+            [json!({"slice": {"size": "1000B"}}), json!({"slice": {"size": "300B", "variation": "299B"}})]
+        {
+            let total = 200_000;
+            let coarse = cuts(&item, total, total);
+            for read in [1, 7, 1000, 65_536] {
+                let ends = (1..).map(|n| n * read).take_while(|end| *end < total);
+                let mut both: Vec<usize> = coarse.iter().copied().chain(ends).collect();
+                both.sort_unstable();
+                both.dedup();
+                assert_eq!(cuts(&item, total, read), both, "{read}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cuts_are_the_same_for_a_fault_that_begins_in_the_middle() {
+        let item = json!({"slice": {"size": "300B", "variation": "250B"}});
+        let all = cuts(&item, 100_000, 100_000);
+        let mut lab = Lab::new([]);
+        lab.send_in(50_000, 50_000).run();
+        lab.adopt(&[super::super::lab::active(item, 42)]);
+        lab.out.clear();
+        lab.send_in(50_000, 50_000);
+        let later = sizes(&lab.events()).into_iter().scan(50_000, |sum, (_, size)| {
+            *sum += size;
+            Some(*sum)
+        });
+        assert_eq!(
+            later.collect::<Vec<_>>(),
+            all.into_iter().filter(|cut| *cut > 50_000).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn sizes_stray_as_far_as_they_may_and_evenly() {
+        let item = json!({"slice": {"size": "10B", "variation": "3B"}});
+        let cuts = cuts(&item, 640 * 1600, 1 << 20);
+        let mut counts = [0_u32; 14];
+        for pair in cuts.windows(2) {
+            // The last piece before a place where cuts are drawn anew may be any.
+            if !pair[1].is_multiple_of(640) {
+                counts[pair[1] - pair[0]] += 1;
+            }
+        }
+        assert!(counts[..7].iter().all(|count| *count == 0), "{counts:?}");
+        let (least, most) = (counts[7..].iter().min(), counts[7..].iter().max());
+        assert!(least > Some(&13_500) && most < Some(&15_000), "{counts:?}");
+    }
+
+    #[test]
+    fn the_next_piece_leaves_a_delay_after_the_one_before() {
+        let item = json!({"slice": {"size": "100B", "delay": "5ms"}});
+        let mut lab = Lab::new([item]);
+        lab.send_in(250, 250).run_to(ms(100)).send_in(100, 100);
+        let expected = [(ms(0), 100), (ms(5), 100), (ms(10), 50), (ms(100), 50), (ms(105), 50)];
+        assert_eq!(sizes(&lab.events()), expected);
+        assert_eq!(lab.deed().done.delay, ms(10));
+    }
+
+    /// What was released early does not hold up what follows.
+    #[test]
+    fn a_latency_taken_away_in_front_of_it_leaves_no_pause_behind() {
+        let latency = super::super::lab::active(json!({"latency": {"delay": "10s"}}), 1);
+        let slice = super::super::lab::active(json!({"slice": {"size": "100B", "delay": "5ms"}}), 1);
+        let mut lab = Lab::of(&[latency, slice.clone()]);
+        lab.send_in(200, 200).run_to(ms(100));
+        lab.adopt(&[slice]);
+        lab.send_in(200, 200);
+        let events = lab.events();
+        assert_eq!(joined(&events), bytes_from(0, 400));
+        assert!(events.iter().all(|(at, _)| (ms(100)..=ms(110)).contains(at)), "{:?}", sizes(&events));
+    }
 }

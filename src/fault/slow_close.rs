@@ -42,3 +42,27 @@ impl StreamFault for Behaviour {
         next.fin(at + self.delay.get());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::lab::{Lab, Out, ms};
+
+    #[test]
+    fn the_fin_comes_later_and_the_bytes_do_not() {
+        let mut lab = Lab::new([json!({"slowClose": {"delay": "3s"}})]);
+        lab.run_to(ms(100)).send([1]).run_to(ms(200));
+        assert!(lab.told.is_empty(), "it acts on the ending only");
+        lab.finish();
+        assert_eq!(lab.events(), [(ms(100), Out::Bytes(vec![1])), (ms(3200), Out::Fin)]);
+        assert_eq!((lab.deed().done.delay, lab.told), (ms(3000), vec!["slowClose".to_owned()]));
+    }
+
+    #[test]
+    fn taken_away_it_lets_the_ending_go() {
+        let mut lab = Lab::new([json!({"slowClose": {"delay": "3s"}})]);
+        lab.finish().run_to(ms(100)).adopt(&[]);
+        assert_eq!(lab.events(), [(ms(100), Out::Fin)]);
+    }
+}

@@ -15,6 +15,7 @@ use super::Pacer;
 use super::chain::Next;
 use super::dice::Dice;
 use super::held::LinkId;
+use super::kept::Kept;
 
 /// Bytes on their way, with the offset of the first one in the stream and the time at which they go on.
 #[derive(Debug)]
@@ -118,12 +119,18 @@ pub trait StreamFault: Send {
         Intake::Any
     }
 
-    /// The fault is taken away: what it has kept goes on.
-    fn on_remove(&mut self, _now: Instant, _next: &mut Next<'_>) {}
+    /// The plan has changed and what was on its way comes at once: times to come that the fault remembers hold no more,
+    /// and what it keeps only because it was late goes on.
+    fn on_release(&mut self, _now: Instant, _next: &mut Next<'_>) {}
 
-    /// Bytes it keeps to itself.
-    fn keeps(&self) -> usize {
-        0
+    /// What it keeps to itself; it goes on when the fault is taken away.
+    fn kept(&self) -> Option<&Kept> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn kept_mut(&mut self) -> Option<&mut Kept> {
+        None
     }
 
     /// Whether bytes it has let vanish make the connection useless without it.
