@@ -10,6 +10,7 @@ use super::held::{Front, Held, LinkId};
 use super::kept::Kept;
 use super::plan::Active;
 use super::stream::{Cut, Ending, Intake, Segment, StreamFault};
+use crate::observe::FaultStats;
 
 /// A chain and what it holds.
 ///
@@ -70,6 +71,7 @@ pub struct Next<'a> {
     rest: &'a mut [Link],
     held: &'a mut Held,
     done: &'a mut Done,
+    stats: Option<&'a FaultStats>,
     fresh: &'a mut bool,
     me: LinkId,
     now: Instant,
@@ -87,6 +89,7 @@ impl Next<'_> {
             rest,
             held: self.held,
             done: &mut link.deed,
+            stats: Some(&link.active.stats),
             fresh: self.fresh,
             me: link.id,
             now: self.now,
@@ -102,6 +105,7 @@ impl Next<'_> {
             rest,
             held: self.held,
             done: &mut link.deed,
+            stats: Some(&link.active.stats),
             fresh: self.fresh,
             me: link.id,
             now: self.now,
@@ -122,8 +126,15 @@ impl Next<'_> {
         let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.cut(ending) };
         ending.at = link.last.map_or(ending.at, |last| last.max(ending.at));
         let now = self.now;
-        let mut next =
-            Next { rest, held: self.held, done: &mut link.deed, fresh: self.fresh, me: link.id, now };
+        let mut next = Next {
+            rest,
+            held: self.held,
+            done: &mut link.deed,
+            stats: Some(&link.active.stats),
+            fresh: self.fresh,
+            me: link.id,
+            now,
+        };
         link.fault.on_cut(ending, &mut next);
     }
 
@@ -144,12 +155,18 @@ impl Next<'_> {
     pub fn count(&mut self, amount: u64) {
         self.fire();
         self.done.amount += amount;
+        if let Some(stats) = self.stats {
+            stats.count_amount(amount);
+        }
     }
 
     /// It makes bytes come so much later.
     pub fn delayed(&mut self, by: Duration) {
         self.fire();
         self.done.delay = self.done.delay.max(by);
+        if let Some(stats) = self.stats {
+            stats.count_delay(by);
+        }
     }
 }
 
@@ -210,6 +227,7 @@ impl Chain {
             rest: &mut self.links,
             held: &mut self.held,
             done: &mut nobody,
+            stats: None,
             fresh: &mut self.fresh,
             me: LinkId::default(),
             now,
@@ -231,6 +249,7 @@ impl Chain {
             rest,
             held: &mut self.held,
             done: &mut link.deed,
+            stats: Some(&link.active.stats),
             fresh: &mut self.fresh,
             me: link.id,
             now,

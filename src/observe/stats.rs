@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::words::{Direction, Ending, Side};
 
@@ -91,12 +92,34 @@ impl RouteStats {
 #[derive(Debug, Default)]
 pub struct FaultStats {
     fired: AtomicU64,
+    amount: AtomicU64,
+    delay_micros: AtomicU64,
 }
 
 impl FaultStats {
     /// It took effect on a connection.
     pub(super) fn count_fired(&self) {
         self.fired.fetch_add(1, Relaxed);
+    }
+
+    /// It acted upon so many bytes, segments or pieces.
+    pub fn count_amount(&self, amount: u64) {
+        self.amount.fetch_add(amount, Relaxed);
+    }
+
+    /// It made something come so much later.
+    pub fn count_delay(&self, by: Duration) {
+        self.delay_micros.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How many bytes, segments or pieces it acted upon.
+    pub fn amount(&self) -> u64 {
+        self.amount.load(Relaxed)
+    }
+
+    /// The sum of what it added to the way of each piece.
+    pub fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay_micros.load(Relaxed))
     }
 
     /// How often it took effect.

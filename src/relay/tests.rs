@@ -338,9 +338,12 @@ async fn time_in_which_a_fault_holds_something_back_is_not_silence() {
 
 #[tokio::test(start_paused = true)]
 async fn a_removed_blackhole_that_has_swallowed_ends_its_connection() {
-    let rig = Rig::with_plan(1 << 20, QUIET, plan(Effect::Blackhole(Blackhole::default())));
+    let blackhole = plan(Effect::Blackhole(Blackhole::default()));
+    let stats = blackhole.downstream[0].stats.clone();
+    let rig = Rig::with_plan(1 << 20, QUIET, blackhole);
     rig.server.send(b"gone");
     sleep(SECOND).await;
+    assert_eq!(stats.amount(), 4, "counted when it happens, not when the connection ends");
     rig.plans.send(Arc::new(plan(None))).unwrap();
     let client = rig.client.clone();
     let ended = rig.ended().await;
