@@ -67,7 +67,16 @@ impl Bandwidth {
         };
         let rate = self.rate.bytes_per_second().max(1);
         let burst = self.burst.map_or_else(|| carried(rate, BURST), Size::bytes).max(1);
-        Box::new(Behaviour { rate, burst, pacer, lead: Duration::ZERO, arrives: None })
+        let shared = self.shared == Shared::Route;
+        Box::new(Behaviour {
+            rate,
+            burst,
+            pacer,
+            lead: Duration::ZERO,
+            arrives: None,
+            turn_over: None,
+            shared,
+        })
     }
 }
 
@@ -76,6 +85,10 @@ const BURST: Duration = Duration::from_millis(10);
 
 /// How far ahead of their turn bytes are read.
 const AHEAD: Duration = Duration::from_millis(20);
+
+/// So long before its bytes have left, a connection that shares a rate may read again: soon enough that a timer which
+/// comes late leaves no gap.
+const TURN_ENDS: Duration = Duration::from_millis(4);
 
 /// A piece is no larger than this, so that what is written keeps moving.
 const PIECE: u64 = 64 * 1024;
@@ -144,6 +157,9 @@ pub(super) struct Behaviour {
     lead: Duration,
     /// When the last bytes arrive that were read.
     arrives: Option<Instant>,
+    /// Where the rate is shared: when the last of its own bytes leaves. Before that others have their turn.
+    turn_over: Option<Instant>,
+    shared: bool,
 }
 
 impl Behaviour {
@@ -164,18 +180,25 @@ impl StreamFault for Behaviour {
             if at > arrives {
                 next.delayed(at - arrives);
             }
+            self.turn_over = self.shared.then_some(at);
             next.data(segment.split_to(count as usize, at));
         }
     }
 
     fn on_release(&mut self, now: Instant, _next: &mut Next<'_>) {
         self.lead = Duration::ZERO;
+        self.turn_over = None;
         if let Some(arrives) = self.arrives.take() {
             self.pacer().hasten(now, arrives.saturating_duration_since(now));
         }
     }
 
     fn intake(&self, now: Instant) -> Intake {
+        if let Some(over) = self.turn_over
+            && over > now + self.lead + TURN_ENDS
+        {
+            return Intake::From(over - self.lead - TURN_ENDS);
+        }
         let next = self.pacer().next(self.rate, self.burst);
         match next {
             Some(next) if next > now + self.lead + AHEAD => Intake::From(next - self.lead - AHEAD),
@@ -267,6 +290,24 @@ mod tests {
         // Four seconds and the burst; no more, and no less than what is not yet due of the pieces in line.
         assert!((396_000..=401_000).contains(&all), "{all}");
         assert!(written.iter().all(|bytes| *bytes > 60_000), "{written:?}");
+    }
+
+    /// Were it not for the turns, who always looks first would take everything.
+    #[test]
+    fn who_looks_first_does_not_take_all_of_a_shared_rate() {
+        let fault = active(json!({"bandwidth": {"rate": "100kB/s", "shared": "route"}}), 1);
+        let mut labs: Vec<Lab> = (0..4).map(|_| Lab::of(std::slice::from_ref(&fault))).collect();
+        let start = labs[0].start;
+        for lab in &mut labs {
+            (lab.start, lab.now) = (start, start);
+            lab.send_in(1_000_000, 4096);
+        }
+        for millis in 0..=4_000 {
+            labs.iter_mut().for_each(|lab| _ = lab.run_to(ms(millis)));
+        }
+        let written: Vec<usize> = labs.iter().map(|lab| lab.written().len()).collect();
+        assert!((396_000..=401_000).contains(&written.iter().sum::<usize>()), "{written:?}");
+        assert!(written.iter().all(|bytes| *bytes < 200_000), "{written:?}");
     }
 
     #[test]
