@@ -126,15 +126,13 @@ impl Control {
         if self.shared.common.stop.drain.is_cancelled() {
             return Err(ControlError::Draining);
         }
-        let target = self.route(route)?;
-        let before = target.list_faults();
-        let mut faults = before.clone();
-        edit(&mut faults)?;
-        check(route, &faults)?;
-        if faults == before {
+        let changed = self.route(route)?.edit_faults(|faults| {
+            edit(faults)?;
+            check(route, faults)
+        })?;
+        if !changed {
             return Ok(self.generation());
         }
-        target.replace_faults(faults);
         let common = &self.shared.common;
         let generation = common.generation.fetch_add(1, Ordering::Relaxed) + 1;
         common.emitter.emit(Fact::ConfigApplied { generation, seed: self.shared.seed, by: By::Library });

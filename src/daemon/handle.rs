@@ -140,6 +140,17 @@ impl Handle {
         self.shared.cut().await
     }
 
+    /// Runs something as long as the daemon does.
+    pub(super) fn while_running(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let over = self.shared.over.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = over.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
     /// Does something again and again, as long as the daemon runs.
     pub(super) fn every(&self, interval: Duration, act: impl Fn(&Shared) + Send + 'static) {
         let over = self.shared.over.clone();

@@ -110,7 +110,12 @@ impl Daemon {
         for (route, listener) in open {
             listening.spawn(route.listen(listener, common.clone(), closing.child_token()));
         }
+        let expiring: Vec<Arc<Route>> = routes.iter().map(|open| open.route.clone()).collect();
+        let theirs = common.clone();
         let handle = Handle::new(seed, routes, common, closing, listening, config.drain);
+        for route in expiring {
+            handle.while_running(route.expire_faults(theirs.clone()));
+        }
         handle.every(FOLDED_EVERY, |shared| shared.common.emitter.tell_folded(false));
         if let Some(interval) = config.stats_interval {
             handle.every(interval, super::handle::Shared::tell_stats);

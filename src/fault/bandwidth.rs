@@ -170,17 +170,23 @@ impl Behaviour {
 
 impl StreamFault for Behaviour {
     fn on_data(&mut self, mut segment: Segment, next: &mut Next<'_>) {
-        self.lead = segment.at.saturating_duration_since(next.now());
         let arrives = segment.at;
-        self.arrives = Some(arrives);
+        // What is shared is paced as it is read: a delay that only some connections have must not hold up the others.
+        let later = arrives.saturating_duration_since(next.now());
+        let (paced, later) = if self.shared { (next.now(), later) } else { (arrives, Duration::ZERO) };
+        if !self.shared {
+            self.lead = arrives.saturating_duration_since(next.now());
+            self.arrives = Some(arrives);
+        }
         while !segment.bytes.is_empty() {
             let count = (segment.bytes.len() as u64).min(self.burst).min(PIECE);
             // Held for one grant only, never while the rest of the chain is at work.
-            let at = self.pacer().grant(arrives, count, self.rate, self.burst);
+            let granted = self.pacer().grant(paced, count, self.rate, self.burst);
+            let at = granted + later;
             if at > arrives {
                 next.delayed(at - arrives);
             }
-            self.turn_over = self.shared.then_some(at);
+            self.turn_over = self.shared.then_some(granted);
             next.data(segment.split_to(count as usize, at));
         }
     }

@@ -198,7 +198,8 @@ impl Chain {
 
     /// What they cost in memory.
     fn costs(&self) -> usize {
-        self.held.cost() + self.links.iter().map(|link| link.keeps()).sum::<usize>()
+        let kept = self.links.iter().filter_map(|link| link.fault.kept()).map(Kept::cost).sum::<usize>();
+        self.held.cost() + kept
     }
 
     /// What is held.
@@ -211,6 +212,11 @@ impl Chain {
         let segment = Segment { offset: self.offset, at: now, bytes };
         self.offset = segment.end();
         self.feed(now, |next| next.data(segment));
+    }
+
+    /// Bytes that were read before there was anything here go first, as they are.
+    pub fn hold_as_is(&mut self, now: Instant, bytes: BytesMut) {
+        self.held.push(Segment { offset: self.offset, at: now, bytes });
     }
 
     /// The source has ended its stream. Only the first time counts.
@@ -293,17 +299,36 @@ impl Chain {
         all
     }
 
+    /// Until when something is held back here on purpose, bytes or the reading of them, where that is known.
+    pub fn held_until(&self, now: Instant) -> Option<Instant> {
+        let not_read = self.links.iter().filter_map(|link| match link.fault.intake(now) {
+            Intake::From(at) if at > now => Some(at),
+            _ => None,
+        });
+        not_read.chain(self.held.known_until(now)).max()
+    }
+
+    /// Whether it has stopped reading, and nobody knows for how long.
+    pub fn reads_nothing(&self, now: Instant) -> bool {
+        self.links.iter().any(|link| link.fault.intake(now) == Intake::Never)
+    }
+
+    /// When a fault wants to act, whatever is held.
+    pub fn next_act(&self) -> Option<Instant> {
+        self.links.iter().filter_map(|link| link.fault.wake_at()).min()
+    }
+
     /// When it wants to be looked at again; reading not counted.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let front = match self.held.front(now) {
             Front::Later(at) => Some(at),
             _ => None,
         };
-        self.links.iter().filter_map(|link| link.fault.wake_at()).chain(front).min()
+        self.next_act().into_iter().chain(front).min()
     }
 
     /// Puts a new plan in place of the old one. Faults that are in both go on as they are. When one was taken away or
-    /// changed, what is held goes at once.
+    /// changed that has held something back here, what is held goes at once.
     ///
     /// True when a fault was taken away whose bytes are gone for good: such a connection cannot go on.
     pub fn adopt(&mut self, plan: &[Arc<Active>], now: Instant) -> bool {
@@ -318,13 +343,10 @@ impl Chain {
                     let Some(fault) = active.build(now) else { continue };
                     self.last_id += 1;
                     started.push(self.links.len());
-                    Link {
-                        id: LinkId(self.last_id),
-                        active: active.clone(),
-                        fault,
-                        last: None,
-                        deed: Done::default(),
-                    }
+                    // A fault that was changed goes on telling where it stopped: it fires once under its name.
+                    let known = self.past.iter().position(|deed| deed.active.fault.name == active.fault.name);
+                    let deed = known.map(|i| self.past.remove(i).done).unwrap_or_default();
+                    Link { id: LinkId(self.last_id), active: active.clone(), fault, last: None, deed }
                 }
             };
             self.links.push(link);
@@ -337,6 +359,10 @@ impl Chain {
             .eq(before.iter().copied())
         {
             self.keep_in_order();
+            // Whoever now stands in front of a delay must not go by what came to it behind the delay.
+            for link in &mut self.links {
+                link.last = link.last.map(|last| last.min(now));
+            }
         }
         for i in started {
             self.with(i, now, |fault, next| fault.on_start(next));
@@ -355,18 +381,26 @@ impl Chain {
         if self.held.cut_by().is_some_and(gone) {
             self.held.call_off();
         }
-        self.held.release(now);
-        for link in &mut self.links {
-            link.last = link.last.map(|last| last.min(now));
-            if let Some(kept) = link.fault.kept_mut() {
-                kept.call_off(gone);
-                kept.hasten(now);
+        for kept in self.links.iter_mut().filter_map(|link| link.fault.kept_mut()) {
+            kept.call_off(gone);
+        }
+        // Who never made anything wait leaves no trace on what waits because of others.
+        let releases = self.links.iter().any(|link| gone(link.id) && !link.deed.delay.is_zero());
+        if releases {
+            self.held.release(now);
+            for link in &mut self.links {
+                link.last = link.last.map(|last| last.min(now));
+                if let Some(kept) = link.fault.kept_mut() {
+                    kept.hasten(now);
+                }
             }
         }
         let mut hole = false;
         for i in (0..self.links.len()).rev() {
             if stays(&self.links[i]) {
-                self.with(i, now, |fault, next| fault.on_release(now, next));
+                if releases {
+                    self.with(i, now, |fault, next| fault.on_release(now, next));
+                }
                 continue;
             }
             self.with(i, now, |fault, next| {

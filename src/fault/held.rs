@@ -184,6 +184,9 @@ impl Held {
             pieces.at = pieces.at.min(now);
         }
         self.fin = self.fin.map(|at| at.min(now));
+        if let Some(cut) = &mut self.cut {
+            cut.at = cut.at.min(now);
+        }
         self.last = self.last.map(|last| last.min(now));
     }
 

@@ -48,6 +48,11 @@ impl Kept {
         }
     }
 
+    /// What keeping costs in memory: the bytes, and the notes of where they belong.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes() + self.segments.len() * size_of::<Segment>()
+    }
+
     /// Hands everything on, no earlier than `at`.
     pub(super) fn release(&mut self, at: Instant, next: &mut Next<'_>) {
         self.bytes = 0;

@@ -29,6 +29,9 @@ impl Slice {
         if self.size.is_zero() {
             return Err("has a size of nothing\nwrite 1 or more");
         }
+        if self.size > MOST {
+            return Err("has pieces of more than 1GiB\nwrite a smaller size");
+        }
         if self.variation >= self.size && !self.variation.is_zero() {
             return Err("varies by as much as its size\nwrite a variation below the size");
         }
@@ -62,6 +65,9 @@ impl Slice {
         Box::new(Behaviour { cuts, delay: self.delay.get(), last: None })
     }
 }
+
+/// No read is larger, and no sum of such sizes overflows.
+const MOST: Size = Size::new(1 << 30);
 
 /// Cuts are drawn for so many pieces at once, so that a cut anywhere is found in constant time.
 const PIECES: u64 = 64;
@@ -103,8 +109,8 @@ impl Cuts {
             },
         };
         while cell.cut <= offset {
-            let strays = (cell.draws.unit() * (2 * self.variation + 1) as f64) as u64;
-            cell.cut = (cell.cut + self.size - self.variation + strays).min(cell.end);
+            let strays = (cell.draws.unit() * (2.0 * self.variation as f64 + 1.0)) as u64;
+            cell.cut = (cell.cut + (self.size - self.variation)).saturating_add(strays).min(cell.end);
         }
         let cut = cell.cut;
         self.cell = Some(cell);

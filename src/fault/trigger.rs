@@ -76,6 +76,8 @@ pub struct Seen {
     pub eligible: bool,
     /// How it was chosen, if it was.
     pub chosen: Option<Chosen>,
+    /// Whether it was ever chosen: it counts among the `times` once.
+    counted: bool,
 }
 
 impl Trigger {
@@ -88,20 +90,20 @@ impl Trigger {
         let place = tally.considered;
         tally.considered += 1;
         let eligible = place >= self.skip && (place - self.skip).is_multiple_of(self.every.max(1));
-        self.decide_again(tally, Seen { eligible, chosen: None }, dice)
+        self.decide_again(tally, Seen { eligible, ..Seen::default() }, dice)
     }
 
     /// The same question with another probability: the draw is the one it was, and who was chosen is not counted twice.
     pub fn decide_again(&self, tally: &mut Tally, seen: Seen, dice: &Dice) -> Seen {
         let probability = self.probability.get();
         let draw = (seen.eligible && probability < 1.0).then(|| dice.draws().unit());
-        let counted = seen.chosen.is_some();
+        let counted = seen.counted;
         let over = !counted && self.times.is_some_and(|times| tally.chosen >= times);
         if !seen.eligible || over || draw.is_some_and(|draw| draw >= probability) {
             return Seen { chosen: None, ..seen };
         }
         tally.chosen += u64::from(!counted);
-        Seen { chosen: Some(Chosen { draw }), ..seen }
+        Seen { chosen: Some(Chosen { draw }), counted: true, ..seen }
     }
 
     /// When a fault that arrived then is gone.
@@ -244,6 +246,20 @@ mod tests {
         let few = chosen(&probability(0.2), 7, 10_000);
         let more = chosen(&probability(0.3), 7, 10_000);
         assert!(few.iter().all(|i| more.contains(i)) && few.len() < more.len());
+    }
+
+    #[test]
+    fn who_was_chosen_counts_once_whatever_the_probability_does() {
+        let (always, never) =
+            (Trigger { times: Some(1), ..probability(1.0) }, Trigger { times: Some(1), ..probability(0.0) });
+        let mut tally = Tally::default();
+        let dice = Dice::new(1).number(1);
+        let mut seen = always.decide(&mut tally, HERE, &dice);
+        for (trigger, chosen) in [(&never, false), (&always, true), (&never, false), (&always, true)] {
+            seen = trigger.decide_again(&mut tally, seen, &dice);
+            assert_eq!(seen.chosen.is_some(), chosen);
+        }
+        assert!(always.decide(&mut tally, HERE, &Dice::new(1).number(2)).chosen.is_none());
     }
 
     /// Part of what a seed promises: the first of 64 connections that seed 42 takes at 0.3.

@@ -125,8 +125,19 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     pub(super) fn adopt(&mut self) -> Option<Outcome> {
         let plan = self.plans.borrow_and_update().clone();
         let now = Instant::now();
+        // What was held back until later may go now; if something still is, the next poll sees it.
+        self.last_progress = self.last_progress.min(now);
         let holes = [self.up.pump.adopt(&plan, now), self.down.pump.adopt(&plan, now)];
         holes.contains(&true).then(|| Outcome::new(Ending::Fault, Side::None))
+    }
+
+    /// Tells of the faults that have fired since.
+    pub(super) fn tell_fired(&mut self) {
+        for pump in [&mut self.up.pump, &mut self.down.pump] {
+            for deed in pump.take_fired() {
+                (self.fired)(&deed.active);
+            }
+        }
     }
 
     /// What faults have done.
@@ -139,11 +150,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self;
         let outcome = this.poll_ways(cx);
-        for pump in [&mut this.up.pump, &mut this.down.pump] {
-            for deed in pump.take_fired() {
-                (this.fired)(&deed.active);
-            }
-        }
+        this.tell_fired();
         if let Some(outcome) = outcome {
             return Poll::Ready(outcome);
         }
@@ -178,8 +185,9 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
 
     /// Whether a side has ended its stream behind bytes that cannot be delivered, and are therefore not read.
     fn someone_left_unseen(&mut self) -> bool {
-        let client = if self.up.pump.holds() { self.client.transport.peer_ended() } else { None };
-        let upstream = if self.down.pump.holds() { self.upstream.transport.peer_ended() } else { None };
+        let now = Instant::now();
+        let client = if self.up.pump.is_stuck(now) { self.client.transport.peer_ended() } else { None };
+        let upstream = if self.down.pump.is_stuck(now) { self.upstream.transport.peer_ended() } else { None };
         for (ended, broken) in [(client, &mut self.client.broken), (upstream, &mut self.upstream.broken)] {
             if ended == Some(PeerEnd::Reset) {
                 broken.get_or_insert(io::ErrorKind::ConnectionReset.into());
@@ -193,7 +201,12 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         loop {
             let plans = &self.plans;
             let plan_changed = || plans.has_changed().unwrap_or(false);
-            let around = Around { meter: self.meter, most: self.limits.held, plan_changed: &plan_changed };
+            let around = Around {
+                meter: self.meter,
+                most: self.limits.held,
+                patience: self.limits.half_close,
+                plan_changed: &plan_changed,
+            };
             let up = self.up.poll(cx, &mut self.client, &mut self.upstream, &around);
             let down = self.down.poll(cx, &mut self.upstream, &mut self.client, &around);
             let sink_gone = matches!(up, Said::SinkGone) || matches!(down, Said::SinkGone);
@@ -249,9 +262,11 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             || self.down.state != State::Open;
         let quiet = |limit: std::time::Duration, ending| (self.last_progress + limit, Limit::Ends(ending));
         let empty = !self.up.pump.holds() && !self.down.pump.holds();
+        let now = self.last_progress;
+        let stuck = self.up.pump.is_stuck(now) || self.down.pump.is_stuck(now);
         [
             half_closed.then(|| quiet(self.limits.half_close, Ending::HalfClose)),
-            (!half_closed && !empty)
+            (!half_closed && stuck)
                 .then(|| (self.last_progress.max(self.looked) + self.limits.half_close, Limit::Look)),
             self.limits.idle.map(|limit| quiet(limit, Ending::Idle)),
             self.limits

@@ -127,6 +127,7 @@ pub async fn relay<C: Transport, U: Transport>(
                 outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
             }
         }
+        machine.tell_fired();
         let deeds = machine.deeds();
         ended.map(|outcome| Outcome { deeds, ..outcome })
     };

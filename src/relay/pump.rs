@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -45,6 +46,8 @@ pub(super) struct Pump {
     offset: u64,
     source_ended: bool,
     fin_passed: bool,
+    /// Since when an injected reset waits for its bytes to be sent.
+    cut_due: Option<Instant>,
     /// What faults have done that are gone from here.
     past: Vec<Deed>,
     /// Set whenever a byte or an ending moved; the relay takes it.
@@ -57,6 +60,8 @@ pub(super) struct Around<'a> {
     pub(super) meter: &'a Meter,
     /// How many bytes the faults of a direction may hold.
     pub(super) most: usize,
+    /// How long an ending may wait for the bytes before it.
+    pub(super) patience: Duration,
     /// Whether there is a plan that was not adopted yet.
     pub(super) plan_changed: &'a dyn Fn() -> bool,
 }
@@ -69,6 +74,10 @@ struct Carry {
 }
 
 impl Carry {
+    fn len(&self) -> u64 {
+        (self.end - self.start) as u64
+    }
+
     fn into_bytes(self) -> BytesMut {
         BytesMut::from(&self.buffer[self.start..self.end])
     }
@@ -96,6 +105,7 @@ impl Pump {
             offset: 0,
             source_ended: false,
             fin_passed: false,
+            cut_due: None,
             past: Vec::new(),
             progressed: false,
         }
@@ -108,9 +118,14 @@ impl Pump {
             || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.holds_bytes())
     }
 
+    /// Whether bytes or endings may wait unseen in this direction: nobody reads, or can read on.
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        self.holds() || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.reads_nothing(now))
+    }
+
     /// Until when a fault holds something back, where that is known.
     pub(super) fn held_until(&self, now: Instant) -> Option<Instant> {
-        self.shaper.as_ref()?.chain.held().known_until(now)
+        self.shaper.as_ref()?.chain.held_until(now)
     }
 
     /// Whether the source has said its last.
@@ -124,10 +139,15 @@ impl Pump {
         if faults.is_empty() && self.shaper.is_none() {
             return false;
         }
-        let offset = self.offset;
+        // What waits for this plan has been read, and is still to come by.
+        let offset = self.offset - self.unplanned.as_ref().map_or(0, Carry::len);
         let shaper = self
             .shaper
             .get_or_insert_with(|| Box::new(Shaper { chain: Chain::from(offset), alarm: Alarm::default() }));
+        if let Some(carry) = self.carry.take() {
+            // A sink that takes nothing must not keep the faults from acting.
+            shaper.chain.hold_as_is(now, carry.into_bytes());
+        }
         shaper.chain.adopt(faults, now)
     }
 
@@ -155,7 +175,7 @@ impl Pump {
         broken: &mut Option<io::Error>,
         around: &Around<'_>,
     ) -> Poll<io::Result<Passed>> {
-        let Around { meter, most, plan_changed } = *around;
+        let Around { meter, plan_changed, .. } = *around;
         for _ in 0..TURN {
             ready!(self.poll_write(cx, sink, meter))?;
             if plan_changed() {
@@ -170,7 +190,7 @@ impl Pump {
                 continue;
             }
             if self.shaper.is_some() {
-                match self.step(cx, source, sink, broken, meter, most)? {
+                match self.step(cx, source, sink, broken, around)? {
                     Step::Moved => continue,
                     Step::Passed(passed) => return Poll::Ready(Ok(passed)),
                     Step::Waits => return Poll::Pending,
@@ -198,9 +218,9 @@ impl Pump {
         source: &impl Transport,
         sink: &impl Transport,
         broken: &mut Option<io::Error>,
-        meter: &Meter,
-        most: usize,
+        around: &Around<'_>,
     ) -> io::Result<Step> {
+        let Around { meter, most, patience, .. } = *around;
         let Some(shaper) = &mut self.shaper else { return Ok(Step::Moved) };
         let now = Instant::now();
         shaper.chain.on_time(now);
@@ -227,8 +247,10 @@ impl Pump {
             },
             Front::Cut(cut, by) => {
                 // An RST overtakes what this machine has not sent yet.
-                if cut == Cut::Reset && sink.poll_sent(cx).is_pending() {
-                    return Ok(Step::Waits);
+                let give_up = *self.cut_due.get_or_insert(now) + patience;
+                if cut == Cut::Reset && now < give_up && sink.poll_sent(cx).is_pending() {
+                    let wake = shaper.chain.next_act().map_or(give_up, |at| at.min(give_up));
+                    return Ok(self.wait(cx, Some(wake)));
                 }
                 return Ok(Step::Passed(Passed::UpTo(cut, shaper.chain.ended_by(by))));
             }

@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use super::fake::{Peer, fake};
 use super::{Limits, Outcome, Stop, relay};
-use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Plan, Reset, Stall};
+use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Limit, Noop, Plan, Reset, Stall, Then};
 use crate::observe::{Direction, Ending, Meter, Side};
-use crate::spec::Period;
+use crate::spec::{Period, Size};
 
 const SECOND: Duration = Duration::from_secs(1);
 const QUIET: Limits =
@@ -374,6 +374,108 @@ async fn a_stall_moves_nothing_loses_nothing_and_notices_nothing_but_its_end() {
     settle().await;
     rig.client.read(1 << 20);
     assert_eq!(rig.client.arrived().len(), 100_000);
+}
+
+/// A plan of several, the same ones wherever they are asked for again.
+fn plan_of(faults: &[&Arc<Active>]) -> Arc<Plan> {
+    Arc::new(Plan {
+        downstream: faults.iter().map(|fault| Arc::clone(fault)).collect(),
+        upstream: Vec::new(),
+    })
+}
+
+fn fault(effect: Effect) -> Arc<Active> {
+    Arc::new(Active::of(Fault::new(effect), Direction::Downstream, 1))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_reaches_a_connection_that_was_stuck_before_it_came() {
+    let rig = Rig::new(10, QUIET);
+    rig.server.send(&[1; 100]);
+    sleep(SECOND).await;
+    rig.plans.send(Arc::new(plan(Effect::Reset(Reset { after: "5s".parse().unwrap() })))).unwrap();
+    let client = rig.client.clone();
+    assert_eq!(rig.ended().await, (Ending::Fault, Side::None, 6 * SECOND));
+    assert!(client.saw_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_injected_reset_waits_for_a_reader_no_longer_than_half_close() {
+    let limits = Limits { half_close: 5 * SECOND, ..QUIET };
+    let rig = Rig::with_plan(100, limits, plan(Effect::Reset(Reset { after: "50B".parse().unwrap() })));
+    rig.server.send(&[1; 100]);
+    assert_eq!(rig.ended().await, (Ending::Fault, Side::None, 5 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_for_a_time_is_not_silence() {
+    let limits = Limits { half_close: 5 * SECOND, idle: Some(5 * SECOND), ..QUIET };
+    let stall = Effect::Stall(Stall { hold: Some(Period::new(60 * SECOND)), ..Stall::default() });
+    let rig = Rig::with_plan(1 << 20, limits, plan(stall));
+    rig.client.send(b"request");
+    rig.client.finish();
+    rig.server.send(b"answer");
+    rig.server.finish();
+    sleep(61 * SECOND).await;
+    rig.client.read(100);
+    assert_eq!((rig.client.arrived(), rig.client.saw_fin()), (b"answer".to_vec(), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_counts_again_when_what_was_held_has_gone() {
+    let limits = Limits { idle: Some(5 * SECOND), ..QUIET };
+    let rig = Rig::with_plan(1 << 20, limits, plan(latency(3600 * SECOND)));
+    rig.server.send(b"x");
+    sleep(SECOND).await;
+    rig.plans.send(Arc::new(plan(None))).unwrap();
+    assert_eq!(rig.ended().await, (Ending::Idle, Side::None, (1 + 5 + 1) * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ending_does_not_wait_for_a_delay_that_is_gone() {
+    let limit = fault(Effect::Limit(Limit { bytes: Size::new(3), then: Then::Reset }));
+    let latency = fault(latency(10 * SECOND));
+    let rig = Rig::new(1 << 20, QUIET);
+    rig.plans.send(plan_of(&[&limit, &latency])).unwrap();
+    settle().await;
+    rig.server.send(b"abcdef");
+    sleep(SECOND).await;
+    rig.plans.send(plan_of(&[&limit])).unwrap();
+    settle().await;
+    rig.client.read(100);
+    let client = rig.client.clone();
+    assert_eq!(rig.ended().await, (Ending::Fault, Side::None, SECOND));
+    assert_eq!(client.arrived(), b"abc");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_held_nothing_back_takes_nothing_along() {
+    let (latency, noop) = (fault(latency(10 * SECOND)), fault(Effect::Noop(Noop::default())));
+    let rig = Rig::new(1 << 20, QUIET);
+    rig.plans.send(plan_of(&[&latency, &noop])).unwrap();
+    settle().await;
+    rig.server.send(b"late");
+    sleep(SECOND).await;
+    rig.plans.send(plan_of(&[&latency])).unwrap();
+    sleep(8 * SECOND).await;
+    rig.client.read(100);
+    assert!(rig.client.arrived().is_empty(), "the latency is still there");
+    sleep(SECOND).await;
+    settle().await;
+    rig.client.read(100);
+    assert_eq!(rig.client.arrived(), b"late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_fires_once_under_its_name_however_often_it_is_changed() {
+    let rig = Rig::with_plan(1 << 20, QUIET, plan(latency(SECOND)));
+    for seconds in 2..10 {
+        rig.server.send(b"x");
+        sleep(SECOND / 2).await;
+        rig.plans.send(Arc::new(plan(latency(seconds * SECOND)))).unwrap();
+    }
+    settle().await;
+    assert_eq!(*rig.fired.lock().unwrap(), ["latency"]);
 }
 
 /// One thing a peer does.

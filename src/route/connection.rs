@@ -72,11 +72,24 @@ pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket,
         stop: &stop,
     };
     route.tell(Fact::ConnectionOpened { of: connection.reference() });
+    let here = Here { route: &route, number: ticket.number };
     let end = connection.live(stream, ticket.taken, ticket.plans).await;
-    route.faults().leave(ticket.number);
+    drop(here);
     // The descriptors are closed: the next client may have the place.
     drop(slot);
     connection.tell_closed(end);
+}
+
+/// A connection that faults can reach; dropped however it ends.
+struct Here<'a> {
+    route: &'a Route,
+    number: u64,
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.route.faults().leave(self.number);
+    }
 }
 
 impl Connection<'_> {

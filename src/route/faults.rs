@@ -124,7 +124,14 @@ impl Faults {
             let known = old.iter().position(|entry| entry.fault.name == fault.name);
             let entry = match known.map(|i| old.remove(i)) {
                 Some(same) if *same.fault == fault => same,
-                other => Entry::new(fault, other.as_ref(), now),
+                other => {
+                    let entry = Entry::new(fault, other.as_ref(), now);
+                    let kept = |way: &Way| entry.ways.iter().any(|new| Arc::ptr_eq(&new.stats, &way.stats));
+                    for way in other.iter().flat_map(|other| &other.ways).filter(|way| !kept(way)) {
+                        *self.gone.entry(entry.fault.name.clone()).or_default() += way.stats.fired();
+                    }
+                    entry
+                }
             };
             self.entries.push(entry);
         }
@@ -200,14 +207,23 @@ impl Entry {
                 Direction::ALL.into_iter().filter(|way| fault.direction.include(*way)).map(Some).collect()
             }
         };
-        let same_effect = before.filter(|before| before.fault.effect.word() == fault.effect.word());
+        let same = before.filter(|before| before.fault.effect == fault.effect);
+        let same_word = before.filter(|before| before.fault.effect.word() == fault.effect.word());
+        let known = |before: Option<&Entry>, direction| {
+            before.and_then(|before| before.ways.iter().find(|way| way.direction == direction)).cloned()
+        };
         let ways = ways.into_iter().map(|direction| {
-            let known =
-                same_effect.and_then(|before| before.ways.iter().find(|way| way.direction == direction));
-            let mut way = known.cloned().unwrap_or_else(|| Way::new(direction));
-            // Who asks for other connections counts anew.
-            if before.is_some_and(|before| !before.fault.trigger.counts_like(&fault.trigger)) {
-                way.tally = Tally::default();
+            let mut way = Way::new(direction);
+            // Who is asked for stays counted, whatever goes wrong with them; who asks for others counts anew.
+            if before.is_some_and(|before| before.fault.trigger.counts_like(&fault.trigger)) {
+                way.tally = known(before, direction).map(|way| way.tally).unwrap_or_default();
+            }
+            if let Some(before) = known(same_word, direction) {
+                way.stats = before.stats;
+            }
+            // Another rate owes nothing for what the one before it let through.
+            if let Some(before) = known(same, direction) {
+                way.pacer = before.pacer;
             }
             way
         });

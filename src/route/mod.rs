@@ -101,10 +101,19 @@ impl Route {
         self.faults().list()
     }
 
-    /// Puts these faults in place of those it has, also on live connections.
-    pub fn replace_faults(&self, faults: Vec<Fault>) {
-        self.faults().replace(faults, Instant::now());
+    /// Changes its faults, also on live connections: what `edit` makes of the list comes into force. Nothing happens
+    /// between the look at the list and the change. False when the list was left as it was.
+    pub fn edit_faults<E>(&self, edit: impl FnOnce(&mut Vec<Fault>) -> Result<(), E>) -> Result<bool, E> {
+        let mut faults = self.faults();
+        let before = faults.list();
+        let mut after = before.clone();
+        edit(&mut after)?;
+        if after == before {
+            return Ok(false);
+        }
+        faults.replace(after, Instant::now());
         self.changed.notify_one();
+        Ok(true)
     }
 
     /// Tells a fact about it, and counts what it means.
@@ -132,10 +141,7 @@ impl Route {
         let share = common.budget.share();
         let spent =
             || self.tell(Fact::BudgetSpent { route: self.config.name.clone(), connections: share.size() });
-        tokio::select! {
-            () = listener.run(&share, closing, accept, failed, spent) => {}
-            () = self.expire_faults(&common) => {}
-        }
+        listener.run(&share, closing, accept, failed, spent).await;
     }
 
     /// Numbers a connection and decides what befalls it: called in accept order.
@@ -147,8 +153,8 @@ impl Route {
         Ticket { number, id, taken, plans }
     }
 
-    /// Takes faults out when their time is over. Never completes.
-    async fn expire_faults(&self, common: &Common) {
+    /// Takes faults out when their time is over, also while connections only finish. Never completes.
+    pub async fn expire_faults(self: Arc<Self>, common: Common) {
         loop {
             let next = self.faults().next_expiry();
             tokio::select! {
