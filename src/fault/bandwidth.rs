@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::chain::Next;
+use super::link::Next;
 use super::stream::{Build, Intake, Segment, StreamFault};
 use crate::spec::{Rate, Size};
 

@@ -1,16 +1,15 @@
 //! The faults of one direction of one connection, in their order, ending in the held queue.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::held::{Front, Held, LinkId};
 use super::kept::Kept;
+use super::link::{Deed, Done, Link, Next};
 use super::plan::Active;
-use super::stream::{Cut, Ending, Intake, Segment, StreamFault};
-use crate::observe::FaultStats;
+use super::stream::{Intake, Segment, StreamFault};
 
 /// A chain and what it holds.
 ///
@@ -28,146 +27,6 @@ pub struct Chain {
     /// Whether a fault has fired that was not told yet.
     fresh: bool,
     last_id: u32,
-}
-
-struct Link {
-    id: LinkId,
-    active: Arc<Active>,
-    fault: Box<dyn StreamFault>,
-    /// When the last bytes came by: those behind them come no earlier.
-    last: Option<Instant>,
-    deed: Done,
-}
-
-impl Link {
-    fn keeps(&self) -> usize {
-        self.fault.kept().map_or(0, Kept::bytes)
-    }
-}
-
-/// What a fault has done in one direction of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Whether it has taken effect.
-    pub fired: bool,
-    told: bool,
-    /// Bytes or segments it acted upon.
-    pub amount: u64,
-    /// How much later bytes came because of it, the longest.
-    pub delay: Duration,
-}
-
-/// A fault and what it has done.
-#[derive(Clone, Debug)]
-pub struct Deed {
-    /// The fault.
-    pub active: Arc<Active>,
-    /// What it did.
-    pub done: Done,
-}
-
-/// The way on from a fault: the rest of the chain, and a place to tell what it did.
-pub struct Next<'a> {
-    rest: &'a mut [Link],
-    held: &'a mut Held,
-    done: &'a mut Done,
-    stats: Option<&'a FaultStats>,
-    fresh: &'a mut bool,
-    me: LinkId,
-    now: Instant,
-}
-
-impl Next<'_> {
-    /// Hands bytes on.
-    pub fn data(&mut self, mut segment: Segment) {
-        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.push(segment) };
-        if let Some(last) = link.last {
-            segment.at = segment.at.max(last);
-        }
-        link.last = Some(segment.at);
-        let mut next = Next {
-            rest,
-            held: self.held,
-            done: &mut link.deed,
-            stats: Some(&link.active.stats),
-            fresh: self.fresh,
-            me: link.id,
-            now: self.now,
-        };
-        link.fault.on_data(segment, &mut next);
-    }
-
-    /// Hands the peer's FIN on.
-    pub fn fin(&mut self, at: Instant) {
-        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.fin(at) };
-        let at = link.last.map_or(at, |last| last.max(at));
-        let mut next = Next {
-            rest,
-            held: self.held,
-            done: &mut link.deed,
-            stats: Some(&link.active.stats),
-            fresh: self.fresh,
-            me: link.id,
-            now: self.now,
-        };
-        link.fault.on_fin(at, &mut next);
-    }
-
-    /// Ends the connection, in its place behind the bytes before it or, where it does not wait, at once.
-    pub fn cut(&mut self, at: Instant, cut: Cut) {
-        self.ending(Ending { at, cut, by: self.me });
-    }
-
-    /// Hands an ending on.
-    pub fn ending(&mut self, mut ending: Ending) {
-        if !ending.cut.waits() {
-            return self.held.cut(ending);
-        }
-        let Some((link, rest)) = self.rest.split_first_mut() else { return self.held.cut(ending) };
-        ending.at = link.last.map_or(ending.at, |last| last.max(ending.at));
-        let now = self.now;
-        let mut next = Next {
-            rest,
-            held: self.held,
-            done: &mut link.deed,
-            stats: Some(&link.active.stats),
-            fresh: self.fresh,
-            me: link.id,
-            now,
-        };
-        link.fault.on_cut(ending, &mut next);
-    }
-
-    /// The time at which all this happens.
-    pub fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// The fault has taken effect.
-    pub fn fire(&mut self) {
-        if !self.done.fired {
-            self.done.fired = true;
-            *self.fresh = true;
-        }
-    }
-
-    /// It has taken effect on so many bytes or segments.
-    pub fn count(&mut self, amount: u64) {
-        self.fire();
-        self.done.amount += amount;
-        if let Some(stats) = self.stats {
-            stats.count_amount(amount);
-        }
-    }
-
-    /// It makes bytes come so much later.
-    pub fn delayed(&mut self, by: Duration) {
-        self.fire();
-        self.done.delay = self.done.delay.max(by);
-        if let Some(stats) = self.stats {
-            stats.count_delay(by);
-        }
-    }
 }
 
 impl Chain {
@@ -229,15 +88,7 @@ impl Chain {
 
     fn feed(&mut self, now: Instant, push: impl FnOnce(&mut Next<'_>)) {
         let mut nobody = Done::default();
-        push(&mut Next {
-            rest: &mut self.links,
-            held: &mut self.held,
-            done: &mut nobody,
-            stats: None,
-            fresh: &mut self.fresh,
-            me: LinkId::default(),
-            now,
-        });
+        push(&mut Next::enter(&mut self.links, &mut self.held, &mut nobody, &mut self.fresh, now));
     }
 
     /// Lets faults act whose time has come.
@@ -251,16 +102,7 @@ impl Chain {
 
     fn with(&mut self, i: usize, now: Instant, act: impl FnOnce(&mut dyn StreamFault, &mut Next<'_>)) {
         let Some((link, rest)) = self.links.get_mut(i..).and_then(<[Link]>::split_first_mut) else { return };
-        let mut next = Next {
-            rest,
-            held: &mut self.held,
-            done: &mut link.deed,
-            stats: Some(&link.active.stats),
-            fresh: &mut self.fresh,
-            me: link.id,
-            now,
-        };
-        act(&mut *link.fault, &mut next);
+        link.act(rest, &mut self.held, &mut self.fresh, now, act);
     }
 
     /// What may happen now at the far end.

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chain::Next;
 use super::dice::{Dice, Draws};
 use super::distribution::ln;
+use super::link::Next;
 use super::stream::{Build, Segment, StreamFault};
 use crate::spec::Probability;
 

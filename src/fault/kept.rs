@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::chain::Next;
 use super::held::LinkId;
+use super::link::Next;
 use super::stream::{Ending, Segment};
 
 /// Bytes, and what comes behind them.

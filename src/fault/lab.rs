@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::chain::{Chain, Deed};
+use super::chain::Chain;
 use super::held::Front;
+use super::link::Deed;
 use super::stream::{Cut, Intake};
 use super::{Active, Effect, Fault};
 use crate::observe::Direction;

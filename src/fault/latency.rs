@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::chain::Next;
 use super::dice::Dice;
 use super::distribution::Distribution;
+use super::link::Next;
 use super::stream::{Build, Segment, StreamFault};
 use crate::spec::Period;
 

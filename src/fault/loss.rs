@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chain::Next;
 use super::dice::{Dice, Draws};
+use super::link::Next;
 use super::stream::{Build, Segment, StreamFault};
 use crate::spec::{Period, Probability};
 

@@ -21,6 +21,7 @@ mod kept;
 mod lab;
 mod latency;
 mod limit;
+pub mod link;
 mod loss;
 mod noop;
 mod plan;

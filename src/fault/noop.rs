@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chain::Next;
+use super::link::Next;
 use super::stream::{Build, StreamFault};
 
 /// Changes nothing and fires.

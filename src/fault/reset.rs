@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::chain::Next;
 use super::limit::{self, Then};
+use super::link::Next;
 use super::stream::{Build, Cut, StreamFault};
 use crate::spec::After;
 

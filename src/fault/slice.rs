@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::chain::Next;
 use super::dice::{Dice, Draws};
+use super::link::Next;
 use super::stream::{Build, Segment, StreamFault};
 use crate::spec::{Period, Size};
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::chain::Next;
 use super::kept::Kept;
+use super::link::Next;
 use super::stream::{Build, Ending, Intake, Segment, StreamFault};
 use crate::spec::{After, Period};
 

@@ -12,10 +12,10 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::Pacer;
-use super::chain::Next;
 use super::dice::Dice;
 use super::held::LinkId;
 use super::kept::Kept;
+use super::link::Next;
 
 /// Bytes on their way, with the offset of the first one in the stream and the time at which they go on.
 #[derive(Debug)]

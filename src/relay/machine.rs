@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::pump::{Around, Passed, Pump};
 use super::{Alarm, Cutting, Limits, Outcome, PeerEnd, Transport};
-use crate::fault::chain::Deed;
+use crate::fault::link::Deed;
 use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Ending, Meter, Side};
 

@@ -28,7 +28,7 @@ pub use close::{close, discard};
 pub use machine::ending_of;
 pub use transport::{PeerEnd, Transport};
 
-use crate::fault::chain::Deed;
+use crate::fault::link::Deed;
 use crate::fault::stream::Cut;
 use crate::fault::{Active, Plan};
 use crate::observe::{Ending, Meter, Side};

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::pool::{self, Buffer};
 use super::{Alarm, Transport};
-use crate::fault::chain::{Chain, Deed};
+use crate::fault::chain::Chain;
 use crate::fault::held::Front;
+use crate::fault::link::Deed;
 use crate::fault::stream::{Cut, Intake};
 use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Meter};

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::faults::Taken;
 use super::{Accepted, Route, at};
-use crate::fault::chain::Deed;
+use crate::fault::link::Deed;
 use crate::fault::{Active, Effect, How, Plan};
 use crate::observe::{Bytes, ConnectionRef, DeedDone, Direction, Ending, Fact, Firing, Meter, Side};
 use crate::relay::{self, Limits, Stop, Transport};
