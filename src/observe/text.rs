@@ -44,6 +44,9 @@ impl Event {
                 if *fault.name != *fault.effect {
                     let _ = write!(what, " by {}", shown(&fault.name));
                 }
+                if let Some(direction) = fault.direction {
+                    let _ = write!(what, ", {}", direction.word());
+                }
                 if let Some(delay) = fault.delay {
                     let _ = write!(what, " for {}", span(delay));
                 }
@@ -114,7 +117,8 @@ fn past(effect: &str) -> &str {
         "drop" => "dropped",
         "hang" => "left hanging",
         "delay" => "delayed",
-        "latency" | "bandwidth" => "slowed",
+        "latency" => "slowed",
+        "bandwidth" => "throttled",
         "slice" => "sliced",
         "corrupt" => "corrupted",
         "loss" => "lost and sent again",
