@@ -7,6 +7,7 @@
 //! Modules use each other in one direction only, from the top of this list to the bottom: `cli`, `daemon`, `config`,
 //! `route`, `upstream`, `relay`, `fault`, `observe`, `spec`.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod daemon;

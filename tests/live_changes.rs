@@ -55,13 +55,13 @@ fn a_latency_turned_to_nothing_frees_what_waits_at_once_and_in_order() {
     within(30 * SECOND, async {
         let rig = Rig::start().await;
         let (mut client, mut server) = rig.connect().await;
-        rig.control.add_fault("r", latency(10 * SECOND)).unwrap();
+        rig.control.add_fault("r", latency(10 * SECOND)).await.unwrap();
         let sent: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
         server.write_all(&sent).await.unwrap();
         let mut got = vec![0; sent.len()];
         assert!(timeout(SECOND / 2, client.read(&mut got)).await.is_err(), "nothing comes before its time");
         let changed = Instant::now();
-        assert_eq!(rig.control.change_fault("r", latency(Duration::ZERO)).unwrap(), 3);
+        assert_eq!(rig.control.change_fault("r", latency(Duration::ZERO)).await.unwrap(), 3);
         client.read_exact(&mut got).await.unwrap();
         assert!(changed.elapsed() < SECOND, "{:?}", changed.elapsed());
         assert_eq!(got, sent);
@@ -75,9 +75,9 @@ fn a_reset_that_arrives_later_reaches_an_idle_connection_and_can_be_called_off()
         let rig = Rig::start().await;
         let (mut client, _server) = rig.connect().await;
         let reset = |after: &str| Fault::new(Effect::Reset(Reset { after: after.parse().unwrap() }));
-        rig.control.add_fault("r", reset("20s")).unwrap();
-        rig.control.remove_fault("r", "reset").unwrap();
-        rig.control.add_fault("r", reset("300ms")).unwrap();
+        rig.control.add_fault("r", reset("20s")).await.unwrap();
+        rig.control.remove_fault("r", "reset").await.unwrap();
+        rig.control.add_fault("r", reset("300ms")).await.unwrap();
         let added = Instant::now();
         let error = client.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -91,13 +91,13 @@ fn a_stall_that_is_taken_away_lets_everything_through() {
     within(30 * SECOND, async {
         let rig = Rig::start().await;
         let (mut client, mut server) = rig.connect().await;
-        rig.control.add_fault("r", Fault::new(Effect::Stall(Stall::default()))).unwrap();
+        rig.control.add_fault("r", Fault::new(Effect::Stall(Stall::default()))).await.unwrap();
         server.write_all(b"hello").await.unwrap();
         server.shutdown().await.unwrap();
         let mut got = String::new();
         let early = timeout(SECOND / 3, client.read_to_string(&mut got)).await;
         assert!(early.is_err(), "{early:?} {got:?}");
-        rig.control.remove_fault("r", "stall").unwrap();
+        rig.control.remove_fault("r", "stall").await.unwrap();
         client.read_to_string(&mut got).await.unwrap();
         assert_eq!(got, "hello");
     });
@@ -109,23 +109,21 @@ fn what_is_refused_leaves_everything_as_it_was() {
     within(10 * SECOND, async {
         let rig = Rig::start().await;
         let control = &rig.control;
-        control.add_fault("r", latency(SECOND)).unwrap();
-        let exists = ControlError::FaultExists { route: "r".into(), fault: "latency".into() };
-        assert_eq!(control.add_fault("r", latency(SECOND)), Err(exists));
-        assert_eq!(control.add_fault("nobody", latency(SECOND)), Err(ControlError::NoRoute("nobody".into())));
-        let missing = ControlError::NoFault { route: "r".into(), fault: "drop".into() };
-        assert_eq!(control.remove_fault("r", "drop"), Err(missing));
+        control.add_fault("r", latency(SECOND)).await.unwrap();
+        let told = |refused: Result<u64, ControlError>| refused.unwrap_err().to_string();
+        let again = control.add_fault("r", latency(SECOND)).await;
+        assert_eq!(told(again), "route `r` has a fault `latency` already");
+        assert_eq!(told(control.add_fault("nobody", latency(SECOND)).await), "there is no route `nobody`");
+        assert_eq!(told(control.remove_fault("r", "drop").await), "route `r` has no fault `drop`");
         let slice = Slice { size: Size::new(5), variation: Size::new(5), delay: Period::default() };
         assert!(matches!(
-            control.set_faults("r", vec![Fault::new(Effect::Slice(slice))]),
-            Err(ControlError::Senseless { .. })
+            control.set_faults("r", vec![Fault::new(Effect::Slice(slice))]).await,
+            Err(ControlError::Refused(_))
         ));
         assert_eq!((control.generation(), control.faults("r").unwrap()), (2, vec![latency(SECOND)]));
         rig.daemon.drain().await;
-        assert_eq!(
-            control.add_fault("r", Fault::new(Effect::Noop(Default::default()))),
-            Err(ControlError::Draining)
-        );
+        let late = control.add_fault("r", Fault::new(Effect::Noop(Default::default()))).await;
+        assert_eq!(told(late), "the daemon is draining");
     });
 }
 
@@ -169,11 +167,11 @@ fn random_changes_every_20_ms_harm_no_byte() {
                 let n = dice >> 33;
                 let mut faults: Vec<Fault> = (0..n % 4).map(|i| harmless(n / 7 + i)).collect();
                 faults.dedup_by(|a, b| a.name == b.name);
-                control.set_faults("r", faults).unwrap();
+                control.set_faults("r", faults).await.unwrap();
                 changes += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 if changes >= 400 {
-                    control.set_faults("r", Vec::new()).unwrap();
+                    control.set_faults("r", Vec::new()).await.unwrap();
                     return;
                 }
             }

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::say;
 use crate::config::Drain;
-use crate::daemon::{Handle, OpenRoute};
+use crate::daemon::Handle;
 use crate::fault::Fault;
 use crate::observe::text::{count, size, span};
 use crate::observe::{By, Direction, Event, Fact, LogConfig, log};
+use crate::route::Route;
 use crate::spec::text::shown;
 
 /// Shows what is open. In JSON the events have told it; the seed is told whatever the log level.
@@ -17,7 +18,12 @@ pub(super) fn show(daemon: &Handle, source: &str, log_config: &LogConfig, drain:
     if log::is_text(log_config.format) {
         say(&table(daemon, source, drain));
     } else if !tracing::enabled!(target: "config", tracing::Level::INFO) {
-        let fact = Fact::ConfigApplied { generation: 1, seed: daemon.seed(), by: By::Start };
+        let fact = Fact::ConfigApplied {
+            generation: 1,
+            seed: daemon.seed(),
+            by: By::Start,
+            changes: std::sync::Arc::default(),
+        };
         say(&Event { time: SystemTime::now(), fact, suppressed: 0 }.to_json());
     }
 }
@@ -26,7 +32,7 @@ fn table(daemon: &Handle, source: &str, drain: Drain) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("chaos-proxy {version}   seed {}   config {}\n\n", daemon.seed(), shown(source));
     let mut rows = vec![["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"].map(str::to_owned)];
-    rows.extend(daemon.routes().iter().map(row));
+    rows.extend(daemon.routes().iter().map(|route| row(route)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
     for [route, listen, upstream, faults] in &rows {
@@ -38,12 +44,12 @@ fn table(daemon: &Handle, source: &str, drain: Drain) -> String {
     text
 }
 
-fn row(open: &OpenRoute) -> [String; 4] {
-    let config = &open.route.config;
-    let listen = open.address.map_or_else(|| "closed".to_owned(), |address| address.to_string());
+fn row(route: &Route) -> [String; 4] {
+    let config = route.config();
+    let listen = route.address().map_or_else(|| "closed".to_owned(), |address| address.to_string());
     let faults: Vec<String> = config.faults.iter().map(Fault::brief).collect();
     let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
-    [shown(&config.name).into_owned(), listen, shown(open.route.upstream_text()).into_owned(), faults]
+    [shown(&config.name).into_owned(), listen, shown(&route.upstream_text()).into_owned(), faults]
 }
 
 /// Says what happened, at the end.
@@ -55,7 +61,7 @@ pub(super) fn summary(daemon: &Handle, log_config: &LogConfig, served: Duration)
     let mut opened = 0;
     let (mut up, mut down) = (0, 0);
     let mut fired: BTreeMap<String, u64> = BTreeMap::new();
-    for OpenRoute { route, .. } in daemon.routes() {
+    for route in daemon.routes() {
         opened += route.stats.opened();
         up += route.stats.sent(Direction::Upstream);
         down += route.stats.sent(Direction::Downstream);

@@ -10,7 +10,7 @@ const EXAMPLE: &str = include_str!("../../config.example.yaml");
 pub(super) fn run(flags: &ServeFlags) -> anyhow::Result<Exit> {
     let typed = Document::read(EXAMPLE.as_bytes(), "demo", &|_| None).map_err(Refused::from);
     match typed.and_then(|typed| typed.over(&flags.overrides()).mean()) {
-        Ok(config) => super::serve::serve(config, "demo"),
+        Ok(config) => super::serve::serve(config, "demo", None),
         Err(refused) => {
             say(&refused.to_string());
             Ok(Exit::Wrong)

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::flags::ServeFlags;
 use super::signals::Signals;
 use super::{Exit, banner, environment, say};
-use crate::config::{self, Config};
+use crate::config::{Config, Origin};
 use crate::daemon::Daemon;
-use crate::observe::log;
+use crate::observe::{By, log};
 
 /// What is left of a runtime when the program ends is given this long.
 const RUNTIME_ENDS: Duration = Duration::from_millis(100);
@@ -20,8 +20,9 @@ pub(super) fn run(flags: &ServeFlags) -> anyhow::Result<Exit> {
         say("no configuration: give one with --config FILE, or try `chaos-proxy demo`");
         return Ok(Exit::Wrong);
     };
-    match config::read(path, &environment).and_then(|typed| typed.over(&flags.overrides()).mean()) {
-        Ok(config) => serve(config, &path.display().to_string()),
+    let origin = Origin { path: path.clone(), overrides: flags.overrides(), env: environment };
+    match origin.read() {
+        Ok(config) => serve(config, &path.display().to_string(), Some(origin)),
         Err(refused) => {
             say(&refused.to_string());
             Ok(Exit::Wrong)
@@ -30,7 +31,7 @@ pub(super) fn run(flags: &ServeFlags) -> anyhow::Result<Exit> {
 }
 
 /// Serves until a signal says stop.
-pub(super) fn serve(config: Config, source: &str) -> anyhow::Result<Exit> {
+pub(super) fn serve(config: Config, source: &str, origin: Option<Origin>) -> anyhow::Result<Exit> {
     log::start(&config.log.level, config.log.format);
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("chaos-proxy").build();
     let runtime = match built {
@@ -40,12 +41,12 @@ pub(super) fn serve(config: Config, source: &str) -> anyhow::Result<Exit> {
             return Ok(Exit::NotStarted);
         }
     };
-    let exit = runtime.block_on(serve_until_stopped(config, source));
+    let exit = runtime.block_on(serve_until_stopped(config, source, origin));
     runtime.shutdown_timeout(RUNTIME_ENDS);
     exit
 }
 
-async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exit> {
+async fn serve_until_stopped(config: Config, source: &str, origin: Option<Origin>) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let log_config = config.log.clone();
     let drain = config.drain;
@@ -56,7 +57,7 @@ async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exi
             return Ok(Exit::NotStarted);
         }
     };
-    let daemon = match Daemon::start(config).await {
+    let daemon = match Daemon::start_from(config, origin).await {
         Ok(daemon) => daemon,
         Err(failure) => {
             say(&format!("{failure}"));
@@ -65,8 +66,12 @@ async fn serve_until_stopped(config: Config, source: &str) -> anyhow::Result<Exi
         }
     };
     banner::show(&daemon, source, &log_config, drain);
-    let hung_up =
-        || daemon.tell_notice("SIGHUP: this version does not reload; the configuration stays as it is");
+    let control = daemon.control();
+    let hung_up = || {
+        let control = control.clone();
+        // What comes of it is told as an event, either way.
+        tokio::spawn(async move { control.reload(By::Signal).await });
+    };
     signals.stop(hung_up).await;
     tokio::select! {
         drained = daemon.drain_on_signal() => {

@@ -47,6 +47,24 @@ impl AdminSpec {
     /// The address nobody asked for by name.
     pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8474);
 
+    /// As it is written in full; nothing for the address that nobody asked for.
+    pub(super) fn written(admin: &Admin) -> Option<AdminSpec> {
+        match admin {
+            Admin::Default => None,
+            Admin::Off => Some(AdminSpec::Off),
+            Admin::On { listen, token_file: None, allowed_hosts } if allowed_hosts.is_empty() => {
+                Some(AdminSpec::Listen(Listen(*listen)))
+            }
+            Admin::On { listen, token_file, allowed_hosts } => Some(AdminSpec::Full(AdminFull {
+                listen: Listen(*listen).into(),
+                token_file: token_file
+                    .as_ref()
+                    .map_or(Field::Absent, |path| path.to_string_lossy().into_owned().into()),
+                allowed_hosts: allowed_hosts.clone().into(),
+            })),
+        }
+    }
+
     /// What is meant.
     pub fn meant(&self) -> Admin {
         match self {

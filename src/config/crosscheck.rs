@@ -32,14 +32,15 @@ fn ports(routes: &[&RouteSpec], typed: &mut Typed) -> HashMap<u16, usize> {
                 first.insert(*port, index);
             }
             Some(before) => {
-                let before = routes.get(*before).and_then(|route| route.local_port.node());
-                let (here, before) = (place(typed, route.local_port.node()), place(typed, before));
-                typed.note(
-                    Diagnostic::new(format!("localPort {port} is taken by another route"))
-                        .at(here)
-                        .label("choose another port")
-                        .note("the first one is", before),
-                );
+                let Some(before) = routes.get(*before) else { continue };
+                let node = before.local_port.node();
+                let title = match (node, route_name(before)) {
+                    (None, Some(name)) => format!("localPort {port} is taken by the route `{name}`"),
+                    _ => format!("localPort {port} is taken by another route"),
+                };
+                let (here, before) = (place(typed, route.local_port.node()), place(typed, node));
+                let problem = Diagnostic::new(title).at(here).label("choose another port").taken();
+                typed.note(problem.note("the first one is", before));
             }
         }
     }
@@ -59,12 +60,12 @@ fn names(routes: &[&RouteSpec], typed: &mut Typed) {
             Some(before) if before.name.is_absent() && route.name.is_absent() => {}
             Some(before) => {
                 let (here, before) = (place(typed, spot(route)), place(typed, spot(before)));
-                typed.note(
-                    Diagnostic::new(format!("two routes are called `{name}`"))
-                        .at(here)
-                        .label("choose another name")
-                        .note("the first one is", before),
-                );
+                let title = match (&here, &before) {
+                    (Some(_), None) => format!("there is a route `{name}` already"),
+                    _ => format!("two routes are called `{name}`"),
+                };
+                let problem = Diagnostic::new(title).at(here).label("choose another name").taken();
+                typed.note(problem.note("the first one is", before));
             }
         }
     }
@@ -124,7 +125,12 @@ fn loops(routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, usize>, typed
 fn tell_loop(start: usize, next: &[Option<usize>], routes: &[&RouteSpec], typed: &mut Typed) {
     /// A longer circle is told of by its beginning.
     const SHOWN: usize = 8;
-    let step = |index: &usize| next.get(*index).copied().flatten().filter(|index| *index != start);
+    // It is told of where it stands in the text; a route that runs already does not.
+    let after = |index: usize| next.get(index).copied().flatten();
+    let all = std::iter::successors(Some(start), |index| after(*index).filter(|index| *index != start));
+    let typed_in = |index: &usize| routes.get(*index).is_some_and(|route| route.upstream.node().is_some());
+    let start = all.clone().find(typed_in).unwrap_or(start);
+    let step = |index: &usize| after(*index).filter(|index| *index != start);
     let circle: Vec<&RouteSpec> = std::iter::successors(Some(start), step)
         .take(SHOWN + 1)
         .filter_map(|index| routes.get(index).copied())

@@ -26,6 +26,8 @@ pub(super) struct Reader<'a> {
     problems: RefCell<&'a mut Problems>,
     /// Nodes with a problem that is noted: from then on as good as absent.
     pub(super) poisoned: RefCell<HashSet<NodeId>>,
+    /// Whether keys `x-…` at the top are let be.
+    extensions: bool,
     /// Mappings that are read as several types, with the keys the types know.
     shared: RefCell<Vec<(NodeId, Vec<&'static str>)>>,
 }
@@ -37,8 +39,15 @@ impl<'a> Reader<'a> {
             source,
             problems: RefCell::new(problems),
             poisoned: RefCell::default(),
+            extensions: false,
             shared: RefCell::default(),
         }
+    }
+
+    /// Lets keys `x-…` at the top be: a place for anchors.
+    pub(super) fn with_extensions(mut self) -> Self {
+        self.extensions = true;
+        self
     }
 
     /// Reads a node as a `T` that notes its own problems; None if not even that can be.
@@ -64,7 +73,7 @@ impl<'a> Reader<'a> {
 
     fn note_unknown(&self, node: NodeId, known: &[&'static str]) {
         let Kind::Map(entries) = self.tree.kind(node) else { return };
-        let top = node == self.tree.root();
+        let top = self.extensions && node == self.tree.root();
         for entry in entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
             if !(top && entry.key.starts_with("x-")) {
                 let place = || self.tree.place(Spot::Key(entry.value));

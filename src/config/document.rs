@@ -56,6 +56,8 @@ pub struct Typed {
     pub(super) tree: Tree,
     pub(super) source: Source,
     pub(super) problems: Problems,
+    /// Whether a list of no routes will do: for a daemon that can be given some later.
+    pub(super) may_be_empty: bool,
 }
 
 impl Typed {
@@ -101,11 +103,11 @@ impl Document {
         hide_secrets(&mut source, Some(&tree));
         substitute(&mut tree, env, &mut problems);
         let document = Document::from_tree(&tree, &source, &mut problems);
-        Ok(Typed { document, tree, source, problems })
+        Ok(Typed { document, tree, source, problems, may_be_empty: false })
     }
 
-    fn from_tree(tree: &Tree, source: &Source, problems: &mut Problems) -> Document {
-        let reader = Reader::new(tree, source, problems);
+    pub(super) fn from_tree(tree: &Tree, source: &Source, problems: &mut Problems) -> Document {
+        let reader = Reader::new(tree, source, problems).with_extensions();
         let root = tree.root();
         match tree.kind(root) {
             Kind::List(_) => {
@@ -123,7 +125,7 @@ impl Document {
 
 /// Hides what looks like a password in a URL, so that no message repeats it. Without a tree, whatever stands between a
 /// colon and an `@` on a line.
-fn hide_secrets(source: &mut Source, tree: Option<&Tree>) {
+pub(super) fn hide_secrets(source: &mut Source, tree: Option<&Tree>) {
     let text = source.text().to_owned();
     let mut hide = |span: Span| {
         let Some(part) = text.get(span.range()) else { return };

@@ -10,13 +10,19 @@ use crate::spec::Diagnostic;
 
 /// The bytes of a regular file, or, for `-`, of standard input; at most one more than a document may have.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        return match std::io::stdin().take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(Diagnostic::new(format!("standard input cannot be read: {error}"))),
-        };
+    if path != Path::new("-") {
+        return read_regular(path);
     }
+    let mut bytes = Vec::new();
+    match std::io::stdin().take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Diagnostic::new(format!("standard input cannot be read: {error}"))),
+    }
+}
+
+/// The same of a regular file only.
+pub(super) fn read_regular(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = Vec::new();
     match open(path)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Diagnostic::new(format!("the file cannot be read: {error}"))),

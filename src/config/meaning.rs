@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::crosscheck::crosscheck;
 use super::document::{Document, Typed};
-use super::tree::{Kind, Spot};
+use super::tree::{Kind, MAX_ITEMS, Spot};
 use super::{Admin, Config, Drain};
 use crate::fault::{Delay, Distribution, Drop, Effect, Fault, Hang, Trigger};
 use crate::observe::LogSpec;
@@ -15,7 +15,7 @@ use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
 
 /// The most faults a route may list.
-const MAX_FAULTS: usize = 64;
+pub(super) const MAX_FAULTS: usize = 64;
 
 /// What a document means, or everything that is wrong with it.
 pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {
@@ -54,6 +54,36 @@ pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {
     })
 }
 
+/// What one route means that is to stand among others. They have no places; it is they who came first.
+pub(super) fn route(
+    spec: RouteSpec,
+    others: &[&RouteConfig],
+    among: &Config,
+    mut typed: Typed,
+) -> Result<RouteConfig, Box<Report>> {
+    let root = typed.tree.root();
+    let meant = route_config(&spec, Some(root), among.bind, &mut typed);
+    if others.len() >= MAX_ITEMS {
+        let title = format!("there are {MAX_ITEMS} routes already, the most there may be");
+        let place = place(&typed, Some(root));
+        typed.note(Diagnostic::new(title).at(place));
+    }
+    let routes = others.iter().map(|route| RouteSpec::from(*route)).chain([spec]);
+    let routes: Vec<Field<RouteSpec>> = routes.map(Field::from).collect();
+    let document = Document { routes: routes.into(), ..among.document_without_routes() };
+    crosscheck(&document, among.bind, &mut typed);
+    match meant {
+        Some(meant) if typed.problems.is_empty() => Ok(meant),
+        _ => {
+            if typed.problems.is_empty() {
+                debug_assert!(false, "a route was lost and no problem noted");
+                typed.note(Diagnostic::new("the route could not be read"));
+            }
+            Err(Box::new(typed.into_report()))
+        }
+    }
+}
+
 fn check_document(document: &Document, typed: &mut Typed) {
     let root = typed.tree.root();
     match &document.routes {
@@ -71,7 +101,7 @@ fn check_document(document: &Document, typed: &mut Typed) {
                 problem.help("list at least one route: routes: [{localPort: 15432, upstream: \"db:5432\"}]"),
             );
         }
-        Field::Good { node, value } if value.is_empty() => {
+        Field::Good { node, value } if value.is_empty() && !typed.may_be_empty => {
             let place = place(typed, *node);
             typed.note(
                 Diagnostic::new("there is no route")
@@ -147,7 +177,7 @@ pub(super) fn route_name(spec: &RouteSpec) -> Option<Arc<str>> {
 fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
     let mut faults = shorthands(spec);
     if let Field::Good { node, value } = &spec.faults
-        && value.len() > MAX_FAULTS
+        && faults.len() + value.len() > MAX_FAULTS
     {
         let place = place(typed, *node);
         typed.note(

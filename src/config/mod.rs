@@ -7,22 +7,29 @@
 mod admin;
 #[cfg(test)]
 mod against_serde_yaml;
+pub mod body;
 mod builder;
+mod by_hand;
 mod bytes;
 mod crosscheck;
 mod de;
 mod de_access;
 mod de_error;
+mod diff;
 mod document;
 mod file;
+mod full;
 mod json;
 mod meaning;
+mod origin;
 mod overrides;
+mod patch;
 mod refused;
 mod scalar;
 mod substitute;
 mod tree;
 mod unknown_key;
+mod watch;
 mod yaml;
 mod yaml_errors;
 
@@ -31,10 +38,14 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use admin::{AdminFull, AdminSpec, Listen};
+pub use body::BodyError;
+pub use diff::{Change, changes};
 pub use document::{Document, Typed};
+pub use origin::Origin;
 pub use overrides::Overrides;
 pub use refused::{Problem, Refused};
 pub use substitute::Env;
+pub use watch::Watch;
 
 use crate::observe::LogConfig;
 use crate::route::{Bind, RouteConfig};
@@ -105,6 +116,18 @@ impl Default for Config {
             stats_interval: None,
             routes: Vec::new(),
         }
+    }
+}
+
+impl Config {
+    /// The route of this name.
+    pub fn route(&self, name: &str) -> Option<&RouteConfig> {
+        self.routes.iter().find(|route| *route.name == *name)
+    }
+
+    /// The same, to be changed.
+    pub fn route_mut(&mut self, name: &str) -> Option<&mut RouteConfig> {
+        self.routes.iter_mut().find(|route| *route.name == *name)
     }
 }
 

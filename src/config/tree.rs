@@ -129,6 +129,28 @@ impl Tree {
         self.nodes.get(node.0 as usize)?.parent.map(|(parent, _)| parent)
     }
 
+    /// The value of a key, if the node is a mapping that has it.
+    pub(super) fn get(&self, map: NodeId, key: &str) -> Option<NodeId> {
+        match self.kind(map) {
+            Kind::Map(entries) => entries.iter().find(|entry| &*entry.key == key).map(|entry| entry.value),
+            _ => None,
+        }
+    }
+
+    /// Takes a key and its value away, if the node is a mapping that has it.
+    pub(super) fn remove(&mut self, map: NodeId, key: &str) {
+        let Some(Kind::Map(entries)) = self.nodes.get_mut(map.0 as usize).map(|node| &mut node.kind) else {
+            return;
+        };
+        entries.retain(|entry| &*entry.key != key);
+        let values: Vec<NodeId> = entries.iter().map(|entry| entry.value).collect();
+        for (index, value) in values.into_iter().enumerate() {
+            if let Some(node) = self.nodes.get_mut(value.0 as usize) {
+                node.parent = Some((map, u32::try_from(index).unwrap_or(u32::MAX)));
+            }
+        }
+    }
+
     /// Puts something else in a node's place.
     pub(super) fn replace(&mut self, node: NodeId, kind: Kind) {
         if let Some(node) = self.nodes.get_mut(node.0 as usize) {

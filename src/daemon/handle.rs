@@ -1,18 +1,19 @@
 //! A running daemon: what it listens on, what happened, and how it is stopped.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Control;
-use crate::config::Drain;
-use crate::observe::{By, Bytes, Direction, Fact};
+use super::listening::Listening;
+use super::shared::Shared;
+use crate::config::Admin;
+use crate::observe::{By, Fact};
 use crate::route::{Common, Route};
 
 /// How long connections may take to end once they are cut.
@@ -24,31 +25,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 /// A running daemon. Dropping it ends everything at once; [`drain`](Self::drain) ends it well.
 #[derive(Debug)]
 pub struct Handle {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) seed: u64,
-    pub(super) routes: Vec<OpenRoute>,
-    /// Held while a change is made.
-    pub(super) changing: Mutex<()>,
-    pub(super) common: Common,
-    closing: CancellationToken,
-    listening: TaskTracker,
-    drain: Drain,
-    drained: OnceCell<Drained>,
-    /// Ends what runs beside the routes.
-    over: CancellationToken,
-}
-
-/// A route and where it listens.
-#[derive(Debug)]
-pub struct OpenRoute {
-    /// The route.
-    pub route: Arc<Route>,
-    /// Where it listens; none when it is not enabled.
-    pub address: Option<SocketAddr>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// How a drain went.
@@ -61,38 +38,25 @@ pub struct Drained {
 }
 
 impl Handle {
-    pub(super) fn new(
-        seed: u64,
-        routes: Vec<OpenRoute>,
-        common: Common,
-        closing: CancellationToken,
-        listening: TaskTracker,
-        drain: Drain,
-    ) -> Self {
-        let over = CancellationToken::new();
-        Handle {
-            shared: Arc::new(Shared {
-                seed,
-                routes,
-                changing: Mutex::new(()),
-                common,
-                closing,
-                listening,
-                drain,
-                drained: OnceCell::new(),
-                over,
-            }),
-        }
-    }
-
     /// Where a route listens, with the port the system gave it.
     pub fn addr(&self, route: &str) -> Option<SocketAddr> {
-        self.routes().iter().find(|open| &*open.route.config.name == route)?.address
+        self.control().route(route).ok()?.address()
     }
 
     /// All routes, in the order of the configuration.
-    pub fn routes(&self) -> &[OpenRoute] {
-        &self.shared.routes
+    pub fn routes(&self) -> Vec<Arc<Route>> {
+        self.control().routes()
+    }
+
+    /// Notes where the control API listens, so that the configuration in force says so.
+    pub fn admin_is(&self, admin: Admin) {
+        // It is opened once.
+        let _ = self.shared.admin.set(admin);
+    }
+
+    /// Ends when the daemon has ended.
+    pub fn over(&self) -> CancellationToken {
+        self.shared.over.clone()
     }
 
     /// The hand that changes it while it runs.
@@ -140,13 +104,28 @@ impl Handle {
         self.shared.cut().await
     }
 
-    /// Runs something as long as the daemon does.
-    pub(super) fn while_running(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Tells statistics as often as the configuration says, as long as the daemon runs.
+    pub(super) fn tell_stats_regularly(&self) {
         let over = self.shared.over.clone();
+        let shared = Arc::downgrade(&self.shared);
+        let mut interval = self.shared.stats_interval.subscribe();
         tokio::spawn(async move {
-            tokio::select! {
-                () = over.cancelled() => {}
-                () = work => {}
+            loop {
+                let period = *interval.borrow_and_update();
+                let due = async {
+                    match period {
+                        Some(period) => tokio::time::sleep(period).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = over.cancelled() => return,
+                    changed = interval.changed() => if changed.is_err() { return },
+                    () = due => match shared.upgrade() {
+                        Some(shared) => shared.tell_stats(),
+                        None => return,
+                    },
+                }
             }
         });
     }
@@ -173,33 +152,24 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.over.cancel();
-        self.shared.closing.cancel();
         self.shared.common.stop.cut.cancel();
     }
 }
 
 impl Shared {
     async fn drain(&self, by: By) -> Drained {
-        let started = Instant::now();
-        let Common { emitter, connections, stop, .. } = &self.common;
-        let finished_before = self.closed();
-        emitter.emit(Fact::DrainBegun {
-            connections: connections.len() as u64,
-            timeout: self.drain.timeout,
-            by,
-        });
-        tokio::time::sleep(self.drain.pre_delay).await;
-        self.closing.cancel();
-        self.listening.close();
-        self.listening.wait().await;
-        for open in &self.routes {
-            if open.address.is_some() {
-                emitter.emit(Fact::RouteClosed { route: open.route.config.name.clone(), by });
-            }
-        }
+        let began = Instant::now();
+        let Common { emitter, connections, stop, ended, .. } = &self.common;
+        self.draining.store(true, Ordering::Relaxed);
+        // A change under way is carried out; the next one is refused.
+        let drain = self.state.lock().await.settings.drain;
+        let ended_before = ended.load(Ordering::Relaxed);
+        emitter.emit(Fact::DrainBegun { connections: connections.len() as u64, timeout: drain.timeout, by });
+        tokio::time::sleep(drain.pre_delay).await;
+        self.close_all(by).await;
         stop.drain.cancel();
         connections.close();
-        if tokio::time::timeout(self.drain.timeout, connections.wait()).await.is_err() {
+        if tokio::time::timeout(drain.timeout, connections.wait()).await.is_err() {
             stop.cut.cancel();
             // They have nothing to wait for now; but nothing may keep the program from ending.
             let _ = tokio::time::timeout(CUT_TAKES, connections.wait()).await;
@@ -207,39 +177,40 @@ impl Shared {
         let cut = self.common.cut.load(Ordering::Relaxed);
         self.over.cancel();
         emitter.tell_folded(true);
-        let finished = (self.closed() - finished_before).saturating_sub(cut);
-        emitter.emit(Fact::DrainDone { finished, cut, duration: started.elapsed() });
+        let finished = (ended.load(Ordering::Relaxed) - ended_before).saturating_sub(cut);
+        emitter.emit(Fact::DrainDone { finished, cut, duration: began.elapsed() });
         Drained { finished, cut }
     }
 
     async fn cut(&self) -> Drained {
-        let started = Instant::now();
-        self.closing.cancel();
+        let began = Instant::now();
+        self.draining.store(true, Ordering::Relaxed);
         self.common.stop.cut.cancel();
         self.common.connections.close();
         let _ = tokio::time::timeout(AT_ONCE, self.common.connections.wait()).await;
         let cut = self.common.cut.load(Ordering::Relaxed);
-        self.common.emitter.emit(Fact::DrainDone { finished: 0, cut, duration: started.elapsed() });
+        self.common.emitter.emit(Fact::DrainDone { finished: 0, cut, duration: began.elapsed() });
         Drained { finished: 0, cut }
     }
 
-    fn closed(&self) -> u64 {
-        self.routes.iter().map(|open| open.route.stats.closed_in_all()).sum()
-    }
-
-    pub(super) fn tell_stats(&self) {
-        for OpenRoute { route, .. } in &self.routes {
-            let stats = &route.stats;
-            self.common.emitter.emit(Fact::RouteStats {
-                route: route.config.name.clone(),
-                opened: stats.opened(),
-                active: stats.active(),
-                bytes: Bytes {
-                    upstream: stats.sent(Direction::Upstream),
-                    downstream: stats.sent(Direction::Downstream),
-                },
-                fired: route.fired().iter().map(|(_, fired)| fired).sum(),
-            });
+    /// Closes every listener, all at the same time.
+    async fn close_all(&self, by: By) {
+        let mut state = self.state.lock().await;
+        let open: Vec<(Arc<Route>, Listening)> = state
+            .members
+            .iter_mut()
+            .filter_map(|member| Some((member.route.clone(), member.listening.take()?)))
+            .collect();
+        let mut closing = JoinSet::new();
+        let mut closed = Vec::with_capacity(open.len());
+        for (route, listening) in open {
+            closing.spawn(listening.close());
+            closed.push(route);
+        }
+        closing.join_all().await;
+        for route in closed {
+            route.listens(None);
+            self.common.emitter.emit(Fact::RouteClosed { route: route.name().clone(), by });
         }
     }
 }

@@ -14,12 +14,16 @@
 //! # }
 //! ```
 
+mod apply;
+mod bind;
 mod control;
 mod handle;
+mod listening;
+mod shared;
 mod start;
 
-pub use control::{Control, ControlError, MOST_FAULTS};
-pub use handle::{Drained, Handle, OpenRoute};
+pub use control::{Applied, Control, ControlError, Live, Status};
+pub use handle::{Drained, Handle};
 pub use start::{BindFailure, StartError};
 
 /// The way in: [`Daemon::start`].

@@ -22,7 +22,7 @@ pub struct Bandwidth {
     #[schemars(with = "Size")]
     pub burst: Option<Size>,
     /// Whether each connection has this rate, or all of the route share it.
-    #[serde(default, skip_serializing_if = "Shared::is_default")]
+    #[serde(default)]
     pub shared: Shared,
 }
 
@@ -35,12 +35,6 @@ pub enum Shared {
     Connection,
     /// All connections of the route share it.
     Route,
-}
-
-impl Shared {
-    fn is_default(&self) -> bool {
-        *self == Shared::Connection
-    }
 }
 
 impl Bandwidth {

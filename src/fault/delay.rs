@@ -16,7 +16,7 @@ pub struct Delay {
     /// How long to wait.
     pub delay: Period,
     /// How far the wait strays from `delay`.
-    #[serde(default, skip_serializing_if = "Period::is_zero")]
+    #[serde(default)]
     pub jitter: Period,
     /// How it strays.
     #[serde(default)]

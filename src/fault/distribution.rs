@@ -42,11 +42,6 @@ impl Distribution {
 }
 
 impl Distribution {
-    /// Whether it is the one that is meant when none is named.
-    pub fn is_default(&self) -> bool {
-        *self == Distribution::default()
-    }
-
     /// A time and its jitter in words: "150ms to 250ms".
     pub(super) fn says(self, delay: Period, jitter: Period) -> String {
         let (time, stray) = (delay.get(), jitter.get());

@@ -19,10 +19,10 @@ pub struct Latency {
     /// How much later.
     pub delay: Period,
     /// How far that strays, drawn for each piece that arrives.
-    #[serde(default, skip_serializing_if = "Period::is_zero")]
+    #[serde(default)]
     pub jitter: Period,
     /// How it strays.
-    #[serde(default, skip_serializing_if = "Distribution::is_default")]
+    #[serde(default)]
     pub distribution: Distribution,
 }
 

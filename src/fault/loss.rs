@@ -18,7 +18,7 @@ pub struct Loss {
     /// How likely each segment is to be lost.
     pub rate: Probability,
     /// How likely a segment is to share the fate of the one before it.
-    #[serde(default = "Probability::never", skip_serializing_if = "Probability::is_never")]
+    #[serde(default = "Probability::never")]
     pub correlation: Probability,
     /// The time after which a lost segment is sent again, doubled each time it is lost again.
     #[serde(default = "default_rto")]

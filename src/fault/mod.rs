@@ -79,7 +79,7 @@ impl Fault {
 
     /// Whether its parameters make sense together; otherwise why not, and on a second line what to write.
     pub fn check(&self) -> Result<(), &'static str> {
-        self.effect.check()
+        self.trigger.check().and_then(|()| self.effect.check())
     }
 
     /// The fault for a cell of a table: `drop 30%`, `delay 200ms ±50ms`, `hang, closed after 3s`.

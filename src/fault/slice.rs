@@ -17,10 +17,10 @@ pub struct Slice {
     #[serde(deserialize_with = "Size::deserialize_positive")]
     pub size: Size,
     /// How far that strays; less than `size`.
-    #[serde(default, skip_serializing_if = "Size::is_zero")]
+    #[serde(default)]
     pub variation: Size,
     /// How long after a piece the next one leaves.
-    #[serde(default, skip_serializing_if = "Period::is_zero")]
+    #[serde(default)]
     pub delay: Period,
 }
 

@@ -109,6 +109,18 @@ impl FaultSpec {
     }
 }
 
+impl From<&Fault> for FaultSpec {
+    /// The full form: the name is written out, and for what acts on a stream the direction.
+    fn from(fault: &Fault) -> FaultSpec {
+        FaultSpec {
+            name: Some(Name::checked(&fault.name)),
+            direction: (fault.effect.stage() == Stage::Stream).then_some(fault.direction),
+            trigger: fault.trigger.clone(),
+            effect: fault.effect.clone(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for FaultSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FaultSpec, D::Error> {
         deserializer.deserialize_enum("fault", Effect::WORDS, FaultVisitor)

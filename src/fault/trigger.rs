@@ -15,21 +15,18 @@ use crate::spec::{Cidr, Period, Probability};
 #[serde(rename_all = "camelCase", default)]
 pub struct Trigger {
     /// `false` turns the fault off and keeps it.
-    #[serde(skip_serializing_if = "is_true")]
     pub enabled: bool,
     /// Only clients from this address range.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Cidr")]
     pub client: Option<Cidr>,
     /// Spare the first so many.
-    #[serde(skip_serializing_if = "is_default_skip")]
     pub skip: u64,
     /// Then consider only every so many-th (the first, then each nth after it).
-    #[serde(skip_serializing_if = "is_default_every", deserialize_with = "at_least_one")]
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub every: u64,
     /// Then a draw decides.
-    #[serde(skip_serializing_if = "is_always")]
     pub probability: Probability,
     /// At most so many in all.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_at_least_one")]
@@ -80,7 +77,18 @@ pub struct Seen {
     counted: bool,
 }
 
+const NOBODY: &str = "would take nobody\nwrite 1 or more, or enabled: false";
+const OVER: &str = "is over before it begins\nwrite how long the fault lasts, or enabled: false";
+
 impl Trigger {
+    /// Whether it can ever choose anybody; otherwise why not, and on a second line what to write.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.every == 0 || self.times == Some(0) {
+            return Err(NOBODY);
+        }
+        if self.lasts.is_some_and(|lasts| lasts.is_zero()) { Err(OVER) } else { Ok(()) }
+    }
+
     /// Whether the fault takes the next connection. `dice` are the connection's own for this fault, so that what was
     /// decided for other connections moves nothing here but `skip`, `every` and `times`.
     pub fn decide(&self, tally: &mut Tally, client: IpAddr, dice: &Dice) -> Seen {
@@ -112,25 +120,9 @@ impl Trigger {
     }
 }
 
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
-fn is_default_skip(skip: &u64) -> bool {
-    *skip == 0
-}
-
-fn is_default_every(every: &u64) -> bool {
-    *every == 1
-}
-
-fn is_always(probability: &Probability) -> bool {
-    *probability == Probability::ALWAYS
-}
-
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match u64::deserialize(deserializer)? {
-        0 => Err(D::Error::custom("would take nobody\nwrite 1 or more, or enabled: false")),
+        0 => Err(D::Error::custom(NOBODY)),
         number => Ok(number),
     }
 }
@@ -142,9 +134,7 @@ fn some_at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Period>, D::Error> {
     let period = Period::deserialize(deserializer)?;
     if period.get().is_zero() {
-        return Err(D::Error::custom(
-            "is over before it begins\nwrite how long the fault lasts, or enabled: false",
-        ));
+        return Err(D::Error::custom(OVER));
     }
     Ok(Some(period))
 }

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use tracing::Level as Loud;
 
 use super::event::{Event, Fact};
+use super::journal::Journal;
+use super::process::ProcessStats;
 use super::stats::RouteStats;
 
 /// Warnings of one kind are told at most this often.
@@ -22,14 +24,21 @@ type Kind = (&'static str, Arc<str>, Arc<str>);
 /// Tells facts. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Emitter {
-    folded: Arc<Mutex<HashMap<Kind, Folded>>>,
+    journal: Journal,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    folded: Mutex<HashMap<Kind, Folded>>,
+    process: ProcessStats,
 }
 
 #[derive(Debug)]
 struct Folded {
     told: Instant,
     suppressed: u64,
-    last: Fact,
+    last: Arc<Event>,
 }
 
 impl Emitter {
@@ -39,45 +48,67 @@ impl Emitter {
         self.emit(fact);
     }
 
-    /// Tells a fact, or remembers it with others like it.
+    /// Tells a fact: to the journal always, to the log unless others like it were told just now.
     pub fn emit(&self, fact: Fact) {
-        let Some(kind) = fact.fold_key() else { return log(fact, 0) };
-        let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = fact.fold_key();
+        let event = Arc::new(Event { time: SystemTime::now(), fact, suppressed: 0 });
+        self.journal.push(event.clone());
+        match kind {
+            None => log(&event),
+            Some(kind) => {
+                if let Some(suppressed) = self.fold(kind, &event) {
+                    log(&event.with_suppressed(event.time, suppressed));
+                }
+            }
+        }
+    }
+
+    /// The last events, and those to come.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What happened in the process as a whole.
+    pub fn process(&self) -> &ProcessStats {
+        &self.shared.process
+    }
+
+    /// How many of a kind were not told before this one; none when this one is not to be told either, for now.
+    fn fold(&self, kind: Kind, event: &Arc<Event>) -> Option<u64> {
+        let mut folded = self.shared.folded.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let suppressed = match folded.get_mut(&kind) {
+        match folded.get_mut(&kind) {
             Some(entry) if now < entry.told + FOLD => {
                 entry.suppressed += 1;
-                entry.last = fact;
-                return;
+                entry.last = event.clone();
+                None
             }
             Some(entry) => {
                 entry.told = now;
-                std::mem::take(&mut entry.suppressed)
+                Some(std::mem::take(&mut entry.suppressed))
             }
             None => {
                 let kind = if folded.len() < KINDS { kind } else { (kind.0, Arc::default(), Arc::default()) };
                 let entry = folded.entry(kind).or_insert(Folded {
                     told: now - FOLD,
                     suppressed: 0,
-                    last: fact.clone(),
+                    last: event.clone(),
                 });
                 if now < entry.told + FOLD {
                     entry.suppressed += 1;
-                    return;
+                    return None;
                 }
                 entry.told = now;
-                std::mem::take(&mut entry.suppressed)
+                Some(std::mem::take(&mut entry.suppressed))
             }
-        };
-        drop(folded);
-        log(fact, suppressed);
+        }
     }
 
     /// Tells what has been counted and not told for long enough; `all` leaves nothing untold.
     pub fn tell_folded(&self, all: bool) {
         let now = Instant::now();
         let mut due = Vec::new();
-        self.folded.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| {
+        self.shared.folded.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| {
             if !all && now < entry.told + FOLD {
                 return true;
             }
@@ -88,16 +119,16 @@ impl Emitter {
             }
             untold > 0
         });
-        for (fact, others) in due {
-            log(fact, others);
+        for (event, others) in due {
+            log(&event.with_suppressed(SystemTime::now(), others));
         }
     }
 }
 
 /// Carries an event through `tracing` in both of its forms: `{:?}` is JSON, `{:#?}` a line for a person.
-struct Told<'a>(&'a Event);
+struct Logged<'a>(&'a Event);
 
-impl fmt::Debug for Told<'_> {
+impl fmt::Debug for Logged<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
             f.write_str(&self.0.to_text().unwrap_or_default())
@@ -108,16 +139,15 @@ impl fmt::Debug for Told<'_> {
 }
 
 /// The targets are the nouns a filter such as `warn,connection=info` names.
-fn log(fact: Fact, suppressed: u64) {
+fn log(event: &Event) {
     macro_rules! told {
         ($target:literal, $level:expr) => {
             if tracing::enabled!(target: $target, $level) {
-                let event = Event { time: SystemTime::now(), fact, suppressed };
-                tracing::event!(target: $target, $level, event = ?Told(&event));
+                tracing::event!(target: $target, $level, event = ?Logged(event));
             }
         };
     }
-    match fact {
+    match &event.fact {
         Fact::ConnectionOpened { .. } | Fact::ConnectionClosed { .. } => told!("connection", Loud::INFO),
         Fact::UpstreamConnected { .. } => told!("upstream", Loud::INFO),
         Fact::UpstreamFailed { .. } => told!("upstream", Loud::WARN),
@@ -125,8 +155,10 @@ fn log(fact: Fact, suppressed: u64) {
         Fact::RouteOpened { .. } | Fact::RouteClosed { .. } => told!("route", Loud::INFO),
         Fact::RouteStats { .. } => told!("stats", Loud::INFO),
         Fact::AcceptFailed { .. } | Fact::BudgetSpent { .. } => told!("route", Loud::WARN),
+        Fact::ControlOpened { .. } => told!("control", Loud::INFO),
         Fact::ConfigApplied { .. } => told!("config", Loud::INFO),
-        Fact::DrainDone { cut, .. } if cut > 0 => told!("drain", Loud::WARN),
+        Fact::ConfigRefused { .. } => told!("config", Loud::WARN),
+        Fact::DrainDone { cut, .. } if *cut > 0 => told!("drain", Loud::WARN),
         Fact::DrainBegun { .. } | Fact::DrainDone { .. } => told!("drain", Loud::INFO),
         Fact::Notice { .. } => told!("notice", Loud::WARN),
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::stats::{FaultStats, RouteStats};
-use super::words::{Direction, Ending, Side};
+use super::words::{AcceptError, ConnectResult, Direction, Ending, Side};
 
 /// A fact and when it happened.
 #[derive(Clone, Debug)]
@@ -18,6 +18,18 @@ pub struct Event {
     pub fact: Fact,
     /// How many like it were not told since the last one.
     pub suppressed: u64,
+}
+
+impl Event {
+    /// The route it is about, if it is about one.
+    pub fn route(&self) -> Option<&str> {
+        self.fact.route()
+    }
+
+    /// The same, told for others too.
+    pub(super) fn with_suppressed(&self, time: SystemTime, suppressed: u64) -> Event {
+        Event { time, fact: self.fact.clone(), suppressed }
+    }
 }
 
 /// Which connection a fact is about.
@@ -41,16 +53,24 @@ pub enum Fact {
     RouteOpened { route: Arc<str>, listen: SocketAddr, upstream: Arc<str>, at_start: bool },
     /// A route does not listen any more.
     RouteClosed { route: Arc<str>, by: By },
+    /// The control API listens.
+    ControlOpened { listen: SocketAddr },
     /// A client was accepted.
     ConnectionOpened { of: ConnectionRef },
     /// The upstream was reached.
     UpstreamConnected { of: ConnectionRef, upstream: Arc<str>, duration: Duration },
     /// The upstream was not reached.
-    UpstreamFailed { of: ConnectionRef, upstream: Arc<str>, duration: Duration, error: Arc<str> },
+    UpstreamFailed {
+        of: ConnectionRef,
+        upstream: Arc<str>,
+        duration: Duration,
+        error: Arc<str>,
+        result: ConnectResult,
+    },
     /// A fault took effect.
     FaultFired { of: ConnectionRef, fault: Firing },
     /// A fault's time is over.
-    FaultExpired { route: Arc<str>, fault: Arc<str>, effect: &'static str },
+    FaultExpired { route: Arc<str>, fault: Arc<str>, effect: &'static str, generation: u64 },
     /// A connection ended.
     ConnectionClosed {
         of: ConnectionRef,
@@ -63,7 +83,9 @@ pub enum Fact {
         duration: Duration,
     },
     /// A configuration came into force.
-    ConfigApplied { generation: u64, seed: u64, by: By },
+    ConfigApplied { generation: u64, seed: u64, by: By, changes: Arc<[String]> },
+    /// A configuration was refused; the one in force stays.
+    ConfigRefused { generation: u64, by: By, error: Arc<str> },
     /// The program began to stop.
     DrainBegun { connections: u64, timeout: Duration, by: By },
     /// The program has stopped.
@@ -71,7 +93,7 @@ pub enum Fact {
     /// What a route did so far.
     RouteStats { route: Arc<str>, opened: u64, active: u64, bytes: Bytes, fired: u64 },
     /// The system refused to hand over connections.
-    AcceptFailed { route: Arc<str>, error: Arc<str> },
+    AcceptFailed { route: Arc<str>, error: Arc<str>, reason: AcceptError },
     /// No more connections can be open: clients wait.
     BudgetSpent { route: Arc<str>, connections: usize },
     /// Something else a person should know.
@@ -138,6 +160,12 @@ pub enum By {
     Signal,
     /// The program that holds this library.
     Library,
+    /// The configuration file, which is watched.
+    File,
+    /// A program that speaks to the control API.
+    Api,
+    /// The command line of this program.
+    Cli,
 }
 
 /// How loud a fact is.
@@ -164,6 +192,7 @@ impl Fact {
         match self {
             Fact::RouteOpened { .. } => "route.opened",
             Fact::RouteClosed { .. } => "route.closed",
+            Fact::ControlOpened { .. } => "control.opened",
             Fact::ConnectionOpened { .. } => "connection.opened",
             Fact::UpstreamConnected { .. } => "upstream.connected",
             Fact::UpstreamFailed { .. } => "upstream.failed",
@@ -171,6 +200,7 @@ impl Fact {
             Fact::FaultExpired { .. } => "fault.expired",
             Fact::ConnectionClosed { .. } => "connection.closed",
             Fact::ConfigApplied { .. } => "config.applied",
+            Fact::ConfigRefused { .. } => "config.refused",
             Fact::DrainBegun { .. } => "drain.begun",
             Fact::DrainDone { .. } => "drain.done",
             Fact::RouteStats { .. } => "route.stats",
@@ -180,12 +210,36 @@ impl Fact {
         }
     }
 
+    /// The route it is about, if it is about one.
+    pub fn route(&self) -> Option<&str> {
+        match self {
+            Fact::ConnectionOpened { of }
+            | Fact::UpstreamConnected { of, .. }
+            | Fact::UpstreamFailed { of, .. }
+            | Fact::FaultFired { of, .. }
+            | Fact::ConnectionClosed { of, .. } => Some(&of.route),
+            Fact::RouteOpened { route, .. }
+            | Fact::RouteClosed { route, .. }
+            | Fact::FaultExpired { route, .. }
+            | Fact::RouteStats { route, .. }
+            | Fact::AcceptFailed { route, .. }
+            | Fact::BudgetSpent { route, .. } => Some(route),
+            Fact::Notice { route, .. } => route.as_deref(),
+            Fact::ControlOpened { .. }
+            | Fact::ConfigApplied { .. }
+            | Fact::ConfigRefused { .. }
+            | Fact::DrainBegun { .. }
+            | Fact::DrainDone { .. } => None,
+        }
+    }
+
     /// How loud it is.
     pub fn level(&self) -> Level {
         match self {
             Fact::UpstreamFailed { .. }
             | Fact::AcceptFailed { .. }
             | Fact::BudgetSpent { .. }
+            | Fact::ConfigRefused { .. }
             | Fact::Notice { .. } => Level::Warn,
             Fact::DrainDone { cut, .. } if *cut > 0 => Level::Warn,
             _ => Level::Info,
@@ -196,11 +250,18 @@ impl Fact {
     pub(super) fn count(&self, stats: &RouteStats) {
         match self {
             Fact::ConnectionOpened { .. } => stats.count_opened(),
-            Fact::ConnectionClosed { ending, side, .. } => stats.count_closed(*ending, *side),
-            Fact::UpstreamConnected { .. } => stats.count_connect(true),
-            Fact::UpstreamFailed { .. } => stats.count_connect(false),
-            Fact::AcceptFailed { .. } => stats.count_accept_error(),
-            Fact::FaultFired { fault, .. } => fault.stats.count_fired(),
+            Fact::ConnectionClosed { ending, side, duration, .. } => {
+                stats.count_closed(*ending, *side, *duration);
+            }
+            Fact::UpstreamConnected { duration, .. } => stats.count_connected(*duration),
+            Fact::UpstreamFailed { result, .. } => stats.count_connect(*result),
+            Fact::AcceptFailed { reason, .. } => stats.count_accept_error(*reason),
+            Fact::FaultFired { fault, .. } => {
+                fault.stats.count_fired();
+                if let Some(delay) = fault.delay {
+                    fault.stats.count_delay(delay);
+                }
+            }
             _ => {}
         }
     }
@@ -209,7 +270,7 @@ impl Fact {
     pub(super) fn fold_key(&self) -> Option<(&'static str, Arc<str>, Arc<str>)> {
         match self {
             Fact::UpstreamFailed { of, error, .. } => Some((self.name(), of.route.clone(), error.clone())),
-            Fact::AcceptFailed { route, error } => Some((self.name(), route.clone(), error.clone())),
+            Fact::AcceptFailed { route, error, .. } => Some((self.name(), route.clone(), error.clone())),
             Fact::BudgetSpent { route, .. } => Some((self.name(), route.clone(), Arc::default())),
             _ => None,
         }
@@ -222,7 +283,7 @@ pub(super) fn millis(duration: Duration) -> f64 {
 }
 
 /// A client of a socket for both families, under the address it knows itself by.
-pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
+pub(crate) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => SocketAddr::new(v4.into(), address.port()),

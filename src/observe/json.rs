@@ -1,12 +1,13 @@
 //! Events as JSON: one object, one line, one shape for all.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::clock;
-use super::event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, millis, unmapped};
+use super::event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, Level, millis, unmapped};
+use super::journal::{Told, What};
 use super::words::{Direction, Ending, Side};
 
 impl Event {
@@ -35,13 +36,14 @@ impl Event {
                 r.route = Some(route);
                 r.by = Some(*by);
             }
+            Fact::ControlOpened { listen } => r.listen = Some(*listen),
             Fact::ConnectionOpened { of } => r.connection_ref(of),
             Fact::UpstreamConnected { of, upstream, duration } => {
                 r.connection_ref(of);
                 r.upstream = Some(upstream);
                 r.duration(*duration);
             }
-            Fact::UpstreamFailed { of, upstream, duration, error } => {
+            Fact::UpstreamFailed { of, upstream, duration, error, .. } => {
                 r.connection_ref(of);
                 r.upstream = Some(upstream);
                 r.duration(*duration);
@@ -55,7 +57,8 @@ impl Event {
                 (r.draw, r.probability) = fault.draw.unzip();
                 r.delay_ms = fault.delay.map(millis);
             }
-            Fact::FaultExpired { route, fault, effect } => {
+            Fact::FaultExpired { route, fault, effect, generation } => {
+                r.generation = Some(*generation);
                 r.route = Some(route);
                 r.fault = Some(fault);
                 r.effect = Some(effect);
@@ -70,10 +73,16 @@ impl Event {
                 r.bytes = Some(*bytes);
                 r.duration(*duration);
             }
-            Fact::ConfigApplied { generation, seed, by } => {
+            Fact::ConfigApplied { generation, seed, by, changes } => {
                 r.generation = Some(*generation);
                 r.seed = Some(*seed);
                 r.by = Some(*by);
+                r.changes = changes;
+            }
+            Fact::ConfigRefused { generation, by, error } => {
+                r.generation = Some(*generation);
+                r.by = Some(*by);
+                r.error = Some(error);
             }
             Fact::DrainBegun { connections, timeout, by } => {
                 r.connections = Some(*connections);
@@ -92,7 +101,7 @@ impl Event {
                 r.bytes = Some(*bytes);
                 r.fired = Some(*fired);
             }
-            Fact::AcceptFailed { route, error } => {
+            Fact::AcceptFailed { route, error, .. } => {
                 r.route = Some(route);
                 r.error = Some(error);
             }
@@ -108,6 +117,30 @@ impl Event {
         record
     }
 }
+
+impl Told {
+    /// The name of the event.
+    pub fn name(&self) -> &'static str {
+        match &self.what {
+            What::Event(event) => event.fact.name(),
+            What::Missed(_) => MISSED,
+        }
+    }
+
+    /// The event as one JSON object on one line, in the shape of all others also when it is only a gap.
+    pub fn to_json(&self) -> String {
+        let count = match &self.what {
+            What::Event(event) => return event.to_json(),
+            What::Missed(count) => Some(*count),
+        };
+        let time = clock::rfc3339(SystemTime::now());
+        let record = Record { time, level: Level::Warn.word(), event: MISSED, count, ..Record::default() };
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+}
+
+/// The name of a gap.
+const MISSED: &str = "missed";
 
 /// The one shape of all events.
 #[derive(Default, Serialize)]
@@ -158,6 +191,8 @@ struct Record<'a> {
     seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    changes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +211,8 @@ struct Record<'a> {
     suppressed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<By>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 impl<'a> Record<'a> {

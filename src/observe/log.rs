@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::{Registry, reload};
 
 use super::writer::Writer;
 use super::{Filter, Format, clock};
@@ -16,10 +18,27 @@ use crate::spec::text::shown;
 /// Starts logging for the process. Only the first call has an effect.
 pub fn start(level: &Filter, format: Format) {
     let layer = LogLayer { text: is_text(format), writer: Writer::stderr() };
-    let targets = level.0.parse::<Targets>().unwrap_or_default();
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(targets));
+    let (filter, handle) = reload::Layer::new(targets(level));
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
     // A library user may have set one of its own; that one then hears the events.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// The filter of a running log.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Changes what is logged from now on. Without a log of ours it has no effect.
+pub fn set_level(level: &Filter) {
+    if let Some(filter) = FILTER.get() {
+        // It fails only when the log is gone.
+        let _ = filter.reload(targets(level));
+    }
+}
+
+fn targets(level: &Filter) -> Targets {
+    level.0.parse::<Targets>().unwrap_or_default()
 }
 
 /// Whether the log is written for a person.

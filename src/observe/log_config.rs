@@ -143,6 +143,12 @@ pub struct LogSpec {
     pub format: Field<Format>,
 }
 
+impl From<&LogConfig> for LogSpec {
+    fn from(log: &LogConfig) -> LogSpec {
+        LogSpec { level: Field::from(log.level.clone()), format: Field::from(log.format) }
+    }
+}
+
 impl LogSpec {
     /// The defaults, with what is written in their place.
     pub fn meant(&self) -> LogConfig {

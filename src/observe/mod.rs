@@ -5,17 +5,24 @@
 mod clock;
 mod emitter;
 mod event;
+mod histogram;
+pub mod journal;
 mod json;
 pub mod log;
 mod log_config;
+mod process;
 mod stats;
 pub mod text;
 mod words;
 mod writer;
 
 pub use emitter::Emitter;
+pub(crate) use event::unmapped;
 pub use event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, Firing, Level};
+pub use histogram::{Histogram, Snapshot};
+pub use journal::Journal;
 pub use log_config::{Filter, FilterError, Format, LogConfig, LogSpec};
+pub use process::ProcessStats;
 pub use stats::{FaultStats, Meter, RouteStats};
-pub use words::{Direction, Ending, Side};
+pub use words::{AcceptError, ConnectResult, Direction, Ending, Side};
 pub use writer::Writer;

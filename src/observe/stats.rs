@@ -4,17 +4,54 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::words::{Direction, Ending, Side};
+use super::histogram::{Histogram, Snapshot};
+use super::words::{AcceptError, ConnectResult, Direction, Ending, Side};
+
+/// Bounds for the time it takes to reach an upstream: from the same machine to another continent to a time limit.
+const TO_CONNECT: [Duration; 15] = micros([
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000, 30_000_000,
+]);
+
+/// Bounds for the life of a connection: from a request to a day.
+const TO_LIVE: [Duration; 15] = micros([
+    1_000,
+    10_000,
+    100_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+    600_000_000,
+    1_800_000_000,
+    3_600_000_000,
+    21_600_000_000,
+    86_400_000_000,
+]);
+
+const fn micros<const N: usize>(micros: [u64; N]) -> [Duration; N] {
+    let mut durations = [Duration::ZERO; N];
+    let mut i = 0;
+    while i < N {
+        durations[i] = Duration::from_micros(micros[i]);
+        i += 1;
+    }
+    durations
+}
 
 /// What happened on one route since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RouteStats {
     opened: AtomicU64,
     closed: [[AtomicU64; Side::ALL.len()]; Ending::ALL.len()],
     traffic: Traffic,
-    connects: AtomicU64,
-    connects_failed: AtomicU64,
-    accept_errors: AtomicU64,
+    connects: [AtomicU64; ConnectResult::ALL.len()],
+    connect_time: Histogram,
+    accept_errors: [AtomicU64; AcceptError::ALL.len()],
+    duration: Histogram,
 }
 
 /// Bytes in each direction, as they were received and as they were sent on.
@@ -24,6 +61,20 @@ struct Traffic {
     sent: [AtomicU64; 2],
 }
 
+impl Default for RouteStats {
+    fn default() -> Self {
+        RouteStats {
+            opened: AtomicU64::default(),
+            closed: Default::default(),
+            traffic: Traffic::default(),
+            connects: Default::default(),
+            connect_time: Histogram::new(&TO_CONNECT),
+            accept_errors: Default::default(),
+            duration: Histogram::new(&TO_LIVE),
+        }
+    }
+}
+
 impl RouteStats {
     /// A connection was accepted.
     pub(super) fn count_opened(&self) {
@@ -31,18 +82,25 @@ impl RouteStats {
     }
 
     /// A connection ended.
-    pub(super) fn count_closed(&self, ending: Ending, side: Side) {
+    pub(super) fn count_closed(&self, ending: Ending, side: Side, duration: Duration) {
         self.closed[ending as usize][side as usize].fetch_add(1, Relaxed);
+        self.duration.count(duration);
     }
 
-    /// The upstream was reached, or was not.
-    pub(super) fn count_connect(&self, reached: bool) {
-        if reached { &self.connects } else { &self.connects_failed }.fetch_add(1, Relaxed);
+    /// The upstream was reached.
+    pub(super) fn count_connected(&self, duration: Duration) {
+        self.count_connect(ConnectResult::Ok);
+        self.connect_time.count(duration);
+    }
+
+    /// Dialling the upstream came to this.
+    pub(super) fn count_connect(&self, result: ConnectResult) {
+        self.connects[result as usize].fetch_add(1, Relaxed);
     }
 
     /// The system refused to hand over a connection.
-    pub(super) fn count_accept_error(&self) {
-        self.accept_errors.fetch_add(1, Relaxed);
+    pub(super) fn count_accept_error(&self, reason: AcceptError) {
+        self.accept_errors[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Connections accepted.
@@ -67,14 +125,24 @@ impl RouteStats {
         self.opened().saturating_sub(closed)
     }
 
-    /// Connects to the upstream that succeeded, and that failed.
-    pub fn connects(&self) -> (u64, u64) {
-        (self.connects.load(Relaxed), self.connects_failed.load(Relaxed))
+    /// How long connections lived that ended.
+    pub fn duration(&self) -> Snapshot {
+        self.duration.snapshot()
     }
 
-    /// Failed accepts.
-    pub fn accept_errors(&self) -> u64 {
-        self.accept_errors.load(Relaxed)
+    /// Connects to the upstream that came to this.
+    pub fn connects(&self, result: ConnectResult) -> u64 {
+        self.connects[result as usize].load(Relaxed)
+    }
+
+    /// How long it took to reach the upstream, where it was reached.
+    pub fn connect_time(&self) -> Snapshot {
+        self.connect_time.snapshot()
+    }
+
+    /// Accepts that failed for this reason.
+    pub fn accept_errors(&self, reason: AcceptError) -> u64 {
+        self.accept_errors[reason as usize].load(Relaxed)
     }
 
     /// Bytes received in this direction.
@@ -93,6 +161,7 @@ impl RouteStats {
 pub struct FaultStats {
     fired: AtomicU64,
     amount: AtomicU64,
+    delayed: AtomicU64,
     delay_micros: AtomicU64,
 }
 
@@ -109,12 +178,18 @@ impl FaultStats {
 
     /// It made something come so much later.
     pub fn count_delay(&self, by: Duration) {
+        self.delayed.fetch_add(1, Relaxed);
         self.delay_micros.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// How many bytes, segments or pieces it acted upon.
     pub fn amount(&self) -> u64 {
         self.amount.load(Relaxed)
+    }
+
+    /// How many pieces it made come later.
+    pub fn delayed(&self) -> u64 {
+        self.delayed.load(Relaxed)
     }
 
     /// The sum of what it added to the way of each piece.

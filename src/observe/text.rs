@@ -24,6 +24,7 @@ impl Event {
         let told = match &self.fact {
             Fact::RouteOpened { at_start: true, .. } => return None,
             Fact::ConfigApplied { generation: 1, .. } => return None,
+            Fact::ControlOpened { .. } => return None,
             Fact::RouteOpened { route, listen, upstream, .. } => {
                 write!(line, " {}  listens on {listen}, forwards to {}", shown(route), shown(upstream))
             }
@@ -34,7 +35,7 @@ impl Event {
                     if duration.is_zero() { String::new() } else { format!(" in {}", span(*duration)) };
                 about(line, of, &format!("connected to {}{took}", shown(upstream)))
             }
-            Fact::UpstreamFailed { of, upstream, duration, error } => about(
+            Fact::UpstreamFailed { of, upstream, duration, error, .. } => about(
                 line,
                 of,
                 &format!("could not reach {} ({}, after {})", shown(upstream), shown(error), span(*duration)),
@@ -73,7 +74,13 @@ impl Event {
                 }
                 about(line, of, &what)
             }
-            Fact::ConfigApplied { generation, .. } => write!(line, " configuration {generation} is in force"),
+            Fact::ConfigApplied { generation, changes, .. } => {
+                let changes: Vec<_> = changes.iter().map(|change| shown(change)).collect();
+                write!(line, " generation {generation}: {}", changes.join(", "))
+            }
+            Fact::ConfigRefused { generation, error, .. } => {
+                write!(line, " kept generation {generation}: {}", shown(error))
+            }
             Fact::DrainBegun { connections, timeout, .. } => write!(
                 line,
                 " draining {} (at most {}; again to stop now)",
@@ -90,7 +97,7 @@ impl Event {
                 count(*opened, "connection"),
                 each_way(*bytes)
             ),
-            Fact::AcceptFailed { route, error } => {
+            Fact::AcceptFailed { route, error, .. } => {
                 write!(line, " {}  could not accept a client: {}", shown(route), shown(error))
             }
             Fact::BudgetSpent { route, connections } => write!(
@@ -143,6 +150,7 @@ fn why(ending: Ending, side: Side, fault: Option<&str>) -> String {
         (Ending::Lifetime, _) => "closed, lifetime over,".to_owned(),
         (Ending::HalfClose, _) => "closed, half-closed without progress,".to_owned(),
         (Ending::Drain, _) => "ended by the drain".to_owned(),
+        (Ending::Control, _) => "ended on request".to_owned(),
         (Ending::Error, side) => format!("broken on the {} side", side.word()),
     }
 }

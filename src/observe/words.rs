@@ -1,9 +1,13 @@
 //! The words in which connections are told of: the same in events, metrics and replies.
 
+use std::io;
+
+use rustix::io::Errno;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From the client to the server.
@@ -26,7 +30,7 @@ impl Direction {
 }
 
 /// Who brought an ending about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The client.
@@ -52,7 +56,7 @@ impl Side {
 }
 
 /// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// Both sides finished.
@@ -73,13 +77,15 @@ pub enum Ending {
     HalfClose,
     /// The program was stopping.
     Drain,
+    /// Somebody asked for it through the control API.
+    Control,
     /// The system reported something else.
     Error,
 }
 
 impl Ending {
     /// All endings.
-    pub const ALL: [Ending; 10] = [
+    pub const ALL: [Ending; 11] = [
         Ending::PeerFin,
         Ending::PeerReset,
         Ending::Fault,
@@ -89,6 +95,7 @@ impl Ending {
         Ending::Lifetime,
         Ending::HalfClose,
         Ending::Drain,
+        Ending::Control,
         Ending::Error,
     ];
 
@@ -104,7 +111,91 @@ impl Ending {
             Ending::Lifetime => "lifetime",
             Ending::HalfClose => "half-close",
             Ending::Drain => "drain",
+            Ending::Control => "control",
             Ending::Error => "error",
+        }
+    }
+}
+
+/// What came of dialling an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectResult {
+    /// It was reached.
+    Ok,
+    /// It refused.
+    Refused,
+    /// It did not answer in time.
+    Timeout,
+    /// The system reported something else, or the name has no address.
+    Error,
+}
+
+impl ConnectResult {
+    /// All of them.
+    pub const ALL: [ConnectResult; 4] =
+        [ConnectResult::Ok, ConnectResult::Refused, ConnectResult::Timeout, ConnectResult::Error];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            ConnectResult::Ok => "ok",
+            ConnectResult::Refused => "refused",
+            ConnectResult::Timeout => "timeout",
+            ConnectResult::Error => "error",
+        }
+    }
+}
+
+/// Why the system did not hand over a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AcceptError {
+    /// The process has too many files open.
+    Emfile,
+    /// The system has too many files open.
+    Enfile,
+    /// There is no room for a socket.
+    Enobufs,
+    /// There is no memory.
+    Enomem,
+    /// The client had gone.
+    Aborted,
+    /// Anything else.
+    Other,
+}
+
+impl AcceptError {
+    /// All of them.
+    pub const ALL: [AcceptError; 6] = [
+        AcceptError::Emfile,
+        AcceptError::Enfile,
+        AcceptError::Enobufs,
+        AcceptError::Enomem,
+        AcceptError::Aborted,
+        AcceptError::Other,
+    ];
+
+    /// What an error of `accept` comes to.
+    pub fn of(error: &io::Error) -> Self {
+        let Some(code) = error.raw_os_error() else { return AcceptError::Other };
+        match Errno::from_raw_os_error(code) {
+            Errno::MFILE => AcceptError::Emfile,
+            Errno::NFILE => AcceptError::Enfile,
+            Errno::NOBUFS => AcceptError::Enobufs,
+            Errno::NOMEM => AcceptError::Enomem,
+            Errno::CONNABORTED => AcceptError::Aborted,
+            _ => AcceptError::Other,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            AcceptError::Emfile => "emfile",
+            AcceptError::Enfile => "enfile",
+            AcceptError::Enobufs => "enobufs",
+            AcceptError::Enomem => "enomem",
+            AcceptError::Aborted => "aborted",
+            AcceptError::Other => "other",
         }
     }
 }
@@ -128,5 +219,16 @@ mod tests {
             assert_eq!(direction as usize, i);
             assert_eq!(serde_json::to_value(direction).unwrap(), direction.word());
         }
+        assert!(ConnectResult::ALL.into_iter().enumerate().all(|(i, result)| result as usize == i));
+        assert!(AcceptError::ALL.into_iter().enumerate().all(|(i, reason)| reason as usize == i));
+    }
+
+    #[test]
+    fn errors_of_accept_have_their_words() {
+        let word = |errno: Errno| AcceptError::of(&errno.into()).word();
+        assert_eq!([word(Errno::MFILE), word(Errno::NFILE)], ["emfile", "enfile"]);
+        assert_eq!([word(Errno::NOBUFS), word(Errno::NOMEM)], ["enobufs", "enomem"]);
+        assert_eq!([word(Errno::CONNABORTED), word(Errno::PERM)], ["aborted", "other"]);
+        assert_eq!(AcceptError::of(&io::Error::other("it")), AcceptError::Other);
     }
 }

@@ -3,16 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::pump::{Around, Passed, Pump};
-use super::{Alarm, Cutting, Limits, Outcome, PeerEnd, Transport};
+use super::{Alarm, Cutting, Limits, Orders, Outcome, PeerEnd, Transport};
+use crate::fault::Active;
 use crate::fault::link::Deed;
-use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Ending, Meter, Side};
 
 type Watch<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
@@ -29,8 +28,8 @@ pub(super) struct Machine<'a, C, U> {
     /// When it was last seen that nobody had left while bytes could not be delivered.
     looked: Instant,
     pub(super) draining: bool,
-    /// Says whether there is a plan that was not adopted yet.
-    plans: watch::Receiver<Arc<Plan>>,
+    /// Says whether there are orders that were not adopted yet.
+    orders: watch::Receiver<Orders>,
     alarm: Alarm,
     meter: &'a Meter,
     /// Told of each fault that fires.
@@ -100,7 +99,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         upstream: &'a U,
         limits: &'a Limits,
         meter: &'a Meter,
-        plans: watch::Receiver<Arc<Plan>>,
+        orders: watch::Receiver<Orders>,
         fired: &'a (dyn Fn(&Active) + Sync),
     ) -> Self {
         let now = Instant::now();
@@ -114,7 +113,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             last_progress: now,
             looked: now,
             draining: false,
-            plans,
+            orders,
             alarm: Alarm::default(),
             meter,
             fired,
@@ -123,7 +122,11 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
 
     /// Puts the newest plan in force. An outcome if that ends the connection.
     pub(super) fn adopt(&mut self) -> Option<Outcome> {
-        let plan = self.plans.borrow_and_update().clone();
+        let Orders { plan, end } = self.orders.borrow_and_update().clone();
+        if let Some(outcome) = end.and_then(Outcome::ordered) {
+            return Some(outcome);
+        }
+        self.draining |= end.is_some();
         let now = Instant::now();
         // What was held back until later may go now; if something still is, the next poll sees it.
         self.last_progress = self.last_progress.min(now);
@@ -199,8 +202,8 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     /// Polls both directions until neither has anything to say that could matter to the other.
     fn poll_ways(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         loop {
-            let plans = &self.plans;
-            let plan_changed = || plans.has_changed().unwrap_or(false);
+            let orders = &self.orders;
+            let plan_changed = || orders.has_changed().unwrap_or(false);
             let around = Around {
                 meter: self.meter,
                 most: self.limits.held,

@@ -8,6 +8,7 @@ mod close;
 #[cfg(test)]
 mod fake;
 mod machine;
+mod orders;
 mod pool;
 mod pump;
 mod tcp;
@@ -26,11 +27,12 @@ use tokio_util::sync::CancellationToken;
 pub use alarm::Alarm;
 pub use close::{close, discard};
 pub use machine::ending_of;
+pub use orders::{Dismissal, Orders, dismissed};
 pub use transport::{PeerEnd, Transport};
 
+use crate::fault::Active;
 use crate::fault::link::Deed;
 use crate::fault::stream::Cut;
-use crate::fault::{Active, Plan};
 use crate::observe::{Ending, Meter, Side};
 use machine::Machine;
 
@@ -73,6 +75,8 @@ pub struct Outcome {
     pub deeds: Vec<Deed>,
     /// A side broke when its end of stream had been passed on already.
     after_fin: bool,
+    /// Both sides are ended by RST, because it was said so.
+    abrupt: bool,
 }
 
 /// A fault ends a connection.
@@ -86,42 +90,50 @@ pub struct Cutting {
 
 impl Outcome {
     fn new(ending: Ending, side: Side) -> Self {
-        Outcome { ending, side, error: None, cut: None, deeds: Vec::new(), after_fin: false }
+        Outcome { ending, side, error: None, cut: None, deeds: Vec::new(), after_fin: false, abrupt: false }
     }
 
     fn cut(cutting: Cutting) -> Self {
-        Outcome { cut: Some(cutting), ..Outcome::new(Ending::Fault, Side::None) }
+        let abrupt = matches!(cutting.cut, Cut::Reset | Cut::ResetNow);
+        Outcome { cut: Some(cutting), abrupt, ..Outcome::new(Ending::Fault, Side::None) }
     }
 
-    /// Whether both sides are ended by RST because a fault said so.
-    fn resets(&self) -> bool {
-        self.cut.as_ref().is_some_and(|cutting| matches!(cutting.cut, Cut::Reset | Cut::ResetNow))
+    /// The end that somebody ordered; none for one who is only to finish.
+    fn ordered(end: Dismissal) -> Option<Self> {
+        let (ending, abrupt) = match end {
+            Dismissal::Finish => return None,
+            Dismissal::Close => (Ending::Control, false),
+            Dismissal::Reset => (Ending::Control, true),
+            Dismissal::Cut => (Ending::Drain, true),
+        };
+        Some(Outcome { abrupt, ..Outcome::new(ending, Side::None) })
     }
 }
 
 /// Moves bytes until the connection has ended, and ends both sides accordingly.
 ///
-/// `plans` says what goes wrong, now and whenever it changes; `fired` is told of each fault that takes effect.
+/// `orders` say what goes wrong, now and whenever it changes, and when to end; `fired` is told of each fault that takes
+/// effect.
 pub async fn relay<C: Transport, U: Transport>(
     client: C,
     upstream: U,
     limits: &Limits,
     stop: &Stop,
-    mut plans: watch::Receiver<Arc<Plan>>,
+    mut orders: watch::Receiver<Orders>,
     fired: &(dyn Fn(&Active) + Sync),
     meter: &Meter,
 ) -> Outcome {
     let outcome = {
-        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, plans.clone(), fired));
+        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, orders.clone(), fired));
         let mut ended = machine.adopt();
-        let mut plans_go_on = true;
+        let mut orders_go_on = true;
         while ended.is_none() {
             tokio::select! {
                 biased;
-                () = stop.cut.cancelled() => ended = Some(Outcome::new(Ending::Drain, Side::None)),
+                () = stop.cut.cancelled() => ended = Outcome::ordered(Dismissal::Cut),
                 () = stop.drain.cancelled(), if !machine.draining => machine.draining = true,
-                changed = plans.changed(), if plans_go_on => {
-                    plans_go_on = changed.is_ok();
+                changed = orders.changed(), if orders_go_on => {
+                    orders_go_on = changed.is_ok();
                     ended = machine.adopt();
                 }
                 outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
@@ -134,6 +146,10 @@ pub async fn relay<C: Transport, U: Transport>(
     // The loop ends with an outcome only.
     let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
     match (outcome.ending, outcome.side) {
+        _ if outcome.abrupt => {
+            client.abort();
+            upstream.abort();
+        }
         (Ending::PeerFin, _) => {}
         // After FIN the system does not tell what it has not sent yet, and an RST would take that away. Whatever the
         // peer still sends is answered by RST all the same.
@@ -141,14 +157,6 @@ pub async fn relay<C: Transport, U: Transport>(
         (Ending::PeerReset | Ending::Error, Side::Upstream) if outcome.after_fin => close(client).await,
         (Ending::PeerReset | Ending::Error, Side::Client) => upstream.abort(),
         (Ending::PeerReset | Ending::Error, Side::Upstream) => client.abort(),
-        (Ending::Drain, _) if stop.cut.is_cancelled() => {
-            client.abort();
-            upstream.abort();
-        }
-        (Ending::Fault, _) if outcome.resets() => {
-            client.abort();
-            upstream.abort();
-        }
         _ => {
             tokio::join!(close(client), close(upstream));
         }

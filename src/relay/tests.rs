@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::fake::{Peer, fake};
-use super::{Limits, Outcome, Stop, relay};
+use super::{Limits, Orders, Outcome, Stop, relay};
 use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Limit, Noop, Plan, Reset, Stall, Then};
 use crate::observe::{Direction, Ending, Meter, Side};
 use crate::spec::{Period, Size};
@@ -25,7 +25,7 @@ struct Rig {
     meter: Arc<Meter>,
     task: JoinHandle<Outcome>,
     started: Instant,
-    plans: watch::Sender<Arc<Plan>>,
+    orders: watch::Sender<Orders>,
     fired: Arc<Mutex<Vec<String>>>,
 }
 
@@ -40,15 +40,15 @@ impl Rig {
         let stop = Stop::default();
         let meter = Arc::new(Meter::new(Arc::default()));
         let (their_stop, their_meter) = (stop.clone(), meter.clone());
-        let (plans, their_plans) = watch::channel(Arc::new(plan));
+        let (orders, their_orders) = watch::channel(Orders::of(Arc::new(plan)));
         let fired = Arc::new(Mutex::new(Vec::new()));
         let their_fired = fired.clone();
         let task = tokio::spawn(async move {
             let tell = |active: &Active| their_fired.lock().unwrap().push(active.fault.name.to_string());
-            relay(client, server, &limits, &their_stop, their_plans, &tell, &their_meter).await
+            relay(client, server, &limits, &their_stop, their_orders, &tell, &their_meter).await
         });
         let started = Instant::now();
-        Rig { client: client_peer, server: server_peer, stop, meter, task, started, plans, fired }
+        Rig { client: client_peer, server: server_peer, stop, meter, task, started, orders, fired }
     }
 
     /// The relay's end, the time it took, and that both sides were let go.
@@ -269,7 +269,7 @@ async fn a_changed_plan_reaches_an_idle_connection_and_frees_what_was_held_in_or
     sleep(SECOND).await;
     rig.client.read(100);
     assert!(rig.client.arrived().is_empty());
-    rig.plans.send(Arc::new(plan(None))).unwrap();
+    rig.orders.send(Orders::of(Arc::new(plan(None)))).unwrap();
     settle().await;
     rig.client.read(100);
     assert_eq!(
@@ -290,7 +290,7 @@ async fn an_idle_connection_is_reset_on_time_unless_that_is_called_off() {
 
     let rig = Rig::with_plan(1 << 20, QUIET, reset());
     sleep(SECOND).await;
-    rig.plans.send(Arc::new(plan(None))).unwrap();
+    rig.orders.send(Orders::of(Arc::new(plan(None)))).unwrap();
     sleep(60 * SECOND).await;
     assert!(!rig.task.is_finished() && rig.fired.lock().unwrap().is_empty());
 }
@@ -344,14 +344,14 @@ async fn a_removed_blackhole_that_has_swallowed_ends_its_connection() {
     rig.server.send(b"gone");
     sleep(SECOND).await;
     assert_eq!(stats.amount(), 4, "counted when it happens, not when the connection ends");
-    rig.plans.send(Arc::new(plan(None))).unwrap();
+    rig.orders.send(Orders::of(Arc::new(plan(None)))).unwrap();
     let client = rig.client.clone();
     let ended = rig.ended().await;
     assert_eq!(ended.0, Ending::Fault);
     assert!(client.arrived().is_empty() && client.saw_fin());
 
     let rig = Rig::with_plan(1 << 20, QUIET, plan(Effect::Blackhole(Blackhole::default())));
-    rig.plans.send(Arc::new(plan(None))).unwrap();
+    rig.orders.send(Orders::of(Arc::new(plan(None)))).unwrap();
     settle().await;
     rig.server.send(b"here");
     settle().await;
@@ -393,7 +393,9 @@ async fn a_reset_reaches_a_connection_that_was_stuck_before_it_came() {
     let rig = Rig::new(10, QUIET);
     rig.server.send(&[1; 100]);
     sleep(SECOND).await;
-    rig.plans.send(Arc::new(plan(Effect::Reset(Reset { after: "5s".parse().unwrap() })))).unwrap();
+    rig.orders
+        .send(Orders::of(Arc::new(plan(Effect::Reset(Reset { after: "5s".parse().unwrap() })))))
+        .unwrap();
     let client = rig.client.clone();
     assert_eq!(rig.ended().await, (Ending::Fault, Side::None, 6 * SECOND));
     assert!(client.saw_reset());
@@ -427,7 +429,7 @@ async fn silence_counts_again_when_what_was_held_has_gone() {
     let rig = Rig::with_plan(1 << 20, limits, plan(latency(3600 * SECOND)));
     rig.server.send(b"x");
     sleep(SECOND).await;
-    rig.plans.send(Arc::new(plan(None))).unwrap();
+    rig.orders.send(Orders::of(Arc::new(plan(None)))).unwrap();
     assert_eq!(rig.ended().await, (Ending::Idle, Side::None, (1 + 5 + 1) * SECOND));
 }
 
@@ -436,11 +438,11 @@ async fn an_ending_does_not_wait_for_a_delay_that_is_gone() {
     let limit = fault(Effect::Limit(Limit { bytes: Size::new(3), then: Then::Reset }));
     let latency = fault(latency(10 * SECOND));
     let rig = Rig::new(1 << 20, QUIET);
-    rig.plans.send(plan_of(&[&limit, &latency])).unwrap();
+    rig.orders.send(Orders::of(plan_of(&[&limit, &latency]))).unwrap();
     settle().await;
     rig.server.send(b"abcdef");
     sleep(SECOND).await;
-    rig.plans.send(plan_of(&[&limit])).unwrap();
+    rig.orders.send(Orders::of(plan_of(&[&limit]))).unwrap();
     settle().await;
     rig.client.read(100);
     let client = rig.client.clone();
@@ -452,11 +454,11 @@ async fn an_ending_does_not_wait_for_a_delay_that_is_gone() {
 async fn a_fault_that_held_nothing_back_takes_nothing_along() {
     let (latency, noop) = (fault(latency(10 * SECOND)), fault(Effect::Noop(Noop::default())));
     let rig = Rig::new(1 << 20, QUIET);
-    rig.plans.send(plan_of(&[&latency, &noop])).unwrap();
+    rig.orders.send(Orders::of(plan_of(&[&latency, &noop]))).unwrap();
     settle().await;
     rig.server.send(b"late");
     sleep(SECOND).await;
-    rig.plans.send(plan_of(&[&latency])).unwrap();
+    rig.orders.send(Orders::of(plan_of(&[&latency]))).unwrap();
     sleep(8 * SECOND).await;
     rig.client.read(100);
     assert!(rig.client.arrived().is_empty(), "the latency is still there");
@@ -472,7 +474,7 @@ async fn a_fault_fires_once_under_its_name_however_often_it_is_changed() {
     for seconds in 2..10 {
         rig.server.send(b"x");
         sleep(SECOND / 2).await;
-        rig.plans.send(Arc::new(plan(latency(seconds * SECOND)))).unwrap();
+        rig.orders.send(Orders::of(Arc::new(plan(latency(seconds * SECOND))))).unwrap();
     }
     settle().await;
     assert_eq!(*rig.fired.lock().unwrap(), ["latency"]);

@@ -1,6 +1,7 @@
 //! Descriptors are a budget: what connections may use is the limit less what control and names need.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,20 +15,26 @@ const PER_CONNECTION: u64 = 2;
 /// More than this is never counted out.
 const PLENTY: u64 = 1 << 24;
 
+/// At most so many connections to the control API.
+const CONTROL: u64 = 256;
+
 /// How many connections may be open at once in this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
     shared: Arc<Semaphore>,
-    size: usize,
+    /// What there was before any route took its share.
+    total: usize,
+    routes: Arc<AtomicUsize>,
+    control: usize,
 }
 
 /// A route's access to the budget: what is shared, and one slot that no other route can take, so that a flood on one
-/// route does not shut out another.
+/// route does not shut out another. Room for its listener, and for one client in hand, is set aside with it.
 #[derive(Debug)]
 pub struct Share {
     own: Arc<Semaphore>,
-    shared: Arc<Semaphore>,
-    size: usize,
+    budget: Budget,
+    _set_aside: OwnedSemaphorePermit,
 }
 
 /// The right to hold one connection.
@@ -37,41 +44,57 @@ pub struct Slot {
 }
 
 impl Budget {
-    /// Counts what the limit leaves for connections. To be called when everything else is open; each listener may have
-    /// one more client in hand. None: not even one a listener.
-    pub fn of_process(listeners: usize) -> Option<Self> {
+    /// Counts what the limit leaves for routes. To be called when everything else is open.
+    pub fn of_process() -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(PLENTY);
-        let left = limit.saturating_sub(RESERVE + listeners as u64 + open_now());
-        let size = usize::try_from((left / PER_CONNECTION).min(PLENTY)).unwrap_or(usize::MAX);
-        (size >= listeners).then(|| Self::new(size, listeners))
+        // Control has places of its own, more of them where there are many.
+        let control = (limit / 8).clamp(4, CONTROL);
+        let left = limit.saturating_sub(RESERVE + control + open_now());
+        let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Budget { control: most(control), ..Self::new(most((left / PER_CONNECTION).min(PLENTY))) }
     }
 
-    /// A budget of so many connections for so many routes.
-    pub fn new(size: usize, routes: usize) -> Self {
-        Budget { shared: Arc::new(Semaphore::new(size.saturating_sub(routes))), size }
+    /// A budget of so many connections, or, two for each, of routes.
+    pub fn new(total: usize) -> Self {
+        let most = total.min(Semaphore::MAX_PERMITS);
+        Budget { shared: Arc::new(Semaphore::new(most)), total: most, routes: Arc::default(), control: 0 }
     }
 
-    /// What one route may draw on.
-    pub fn share(&self) -> Share {
-        Share { own: Arc::new(Semaphore::new(1)), shared: self.shared.clone(), size: self.size }
+    /// What one more route may draw on; none when there is no room for one.
+    pub fn share(&self) -> Option<Share> {
+        // Listener and client in hand make as much as one connection, the slot of its own is another.
+        let set_aside = self.shared.clone().try_acquire_many_owned(2).ok()?;
+        self.routes.fetch_add(1, Relaxed);
+        Some(Share { own: Arc::new(Semaphore::new(1)), budget: self.clone(), _set_aside: set_aside })
     }
 
-    /// How many connections may be open at once.
+    /// How many connections may be open at once, of all routes.
     pub fn size(&self) -> usize {
-        self.size
+        self.total.saturating_sub(self.routes.load(Relaxed))
+    }
+
+    /// How many connections there may be to the control API.
+    pub fn control(&self) -> usize {
+        self.control
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.routes.fetch_sub(1, Relaxed);
     }
 }
 
 impl Share {
     /// How many connections may be open at once, of all routes.
     pub fn size(&self) -> usize {
-        self.size
+        self.budget.size()
     }
 
     /// A slot, if one is free.
     pub fn try_take(&self) -> Option<Slot> {
         let permit =
-            self.shared.clone().try_acquire_owned().or_else(|_| self.own.clone().try_acquire_owned());
+            self.budget.shared.clone().try_acquire_owned().or_else(|_| self.own.clone().try_acquire_owned());
         permit.ok().map(|permit| Slot { _permit: permit })
     }
 
@@ -79,7 +102,7 @@ impl Share {
     pub async fn take(&self) -> Slot {
         let permit = tokio::select! {
             biased;
-            permit = self.shared.clone().acquire_owned() => permit,
+            permit = self.budget.shared.clone().acquire_owned() => permit,
             permit = self.own.clone().acquire_owned() => permit,
         };
         match permit {
@@ -109,13 +132,24 @@ mod tests {
 
     #[test]
     fn a_flood_on_one_route_leaves_another_its_slot() {
-        let budget = Budget::new(5, 2);
-        let (greedy, modest) = (budget.share(), budget.share());
+        let budget = Budget::new(7);
+        let (greedy, modest) = (budget.share().unwrap(), budget.share().unwrap());
+        assert_eq!(budget.size(), 5);
         let taken: Vec<Slot> = std::iter::from_fn(|| greedy.try_take()).collect();
         assert_eq!(taken.len(), 4);
         let slot = modest.try_take();
         assert!(slot.is_some() && modest.try_take().is_none());
         drop(taken);
         assert!(modest.try_take().is_some());
+    }
+
+    #[test]
+    fn a_route_that_goes_gives_its_share_back() {
+        let budget = Budget::new(5);
+        let shares = [budget.share().unwrap(), budget.share().unwrap()];
+        assert!(budget.share().is_none());
+        drop(shares);
+        assert!(budget.share().is_some() && budget.share().is_some());
+        assert_eq!(budget.size(), 5);
     }
 }

@@ -1,9 +1,8 @@
 //! The life of one connection: accept faults, dial, relay, and the telling of it.
 
-use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -12,23 +11,24 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::Taken;
-use super::{Accepted, Route, at};
+use super::life::Life;
+use super::{Accepted, Route, Terms, at};
 use crate::fault::link::Deed;
-use crate::fault::{Active, Effect, How, Plan};
-use crate::observe::{Bytes, ConnectionRef, DeedDone, Direction, Ending, Fact, Firing, Meter, Side};
-use crate::relay::{self, Limits, Stop, Transport};
+use crate::fault::{Active, Effect, How};
+use crate::observe::{DeedDone, Direction, Ending, Fact, Firing, Side};
+use crate::relay::{self, Dismissal, Limits, Orders, Stop, Transport, dismissed};
 use crate::upstream::{DialError, Link, dial};
 
 /// What was decided about a connection when it was accepted.
 pub(super) struct Ticket {
-    /// Its number on the route.
-    pub(super) number: u64,
-    /// Its number in the process.
-    pub(super) id: u64,
+    /// What is known of it from outside.
+    pub(super) life: Arc<Life>,
+    /// Its route as it was at that moment.
+    pub(super) terms: Arc<Terms>,
     /// The accept faults that befall it, in order.
     pub(super) taken: Vec<Taken>,
-    /// The stream faults on it, now and later.
-    pub(super) plans: watch::Receiver<Arc<Plan>>,
+    /// The stream faults on it, now and later, and when it is to end.
+    pub(super) orders: watch::Receiver<Orders>,
 }
 
 /// A handshake that is finished within this time after the client broke was finished, for all we know, before.
@@ -36,11 +36,8 @@ const SAME_MOMENT: Duration = Duration::from_millis(50);
 
 struct Connection<'a> {
     route: &'a Route,
-    number: u64,
-    id: u64,
-    client: SocketAddr,
-    accepted: Instant,
-    meter: Meter,
+    life: &'a Life,
+    terms: &'a Terms,
     stop: &'a Stop,
 }
 
@@ -51,29 +48,30 @@ struct End {
     fault: Option<Arc<str>>,
     error: Option<Arc<str>>,
     deeds: Vec<Deed>,
+    /// By RST, because it was said so.
+    abrupt: bool,
 }
 
 impl End {
     fn new(ending: Ending, side: Side) -> Self {
-        End { ending, side, fault: None, error: None, deeds: Vec::new() }
+        End { ending, side, fault: None, error: None, deeds: Vec::new(), abrupt: false }
+    }
+
+    /// The end that somebody ordered.
+    fn ordered(end: Dismissal) -> Self {
+        let ending = if end == Dismissal::Cut { Ending::Drain } else { Ending::Control };
+        End { abrupt: end >= Dismissal::Reset, ..End::new(ending, Side::None) }
     }
 }
 
 /// Serves one accepted client to its end.
 pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket, stop: Stop) {
-    let Accepted { stream, client, at, slot } = accepted;
-    let connection = Connection {
-        route: &route,
-        number: ticket.number,
-        id: ticket.id,
-        client,
-        accepted: at,
-        meter: Meter::new(route.stats.clone()),
-        stop: &stop,
-    };
-    route.tell(Fact::ConnectionOpened { of: connection.reference() });
-    let here = Here { route: &route, number: ticket.number };
-    let end = connection.live(stream, ticket.taken, ticket.plans).await;
+    let Accepted { stream, slot, .. } = accepted;
+    let Ticket { life, terms, taken, orders } = ticket;
+    let connection = Connection { route: &route, life: &life, terms: &terms, stop: &stop };
+    route.tell(Fact::ConnectionOpened { of: life.reference() });
+    let here = Here { route: &route, number: life.number };
+    let end = connection.live(stream, taken, orders).await;
     drop(here);
     // The descriptors are closed: the next client may have the place.
     drop(slot);
@@ -88,14 +86,17 @@ struct Here<'a> {
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        self.route.faults().leave(self.number);
+        if std::thread::panicking() {
+            self.route.common.emitter.process().count_panic();
+        }
+        self.route.now().faults.leave(self.number);
     }
 }
 
 impl Connection<'_> {
-    async fn live(&self, client: TcpStream, taken: Vec<Taken>, plans: watch::Receiver<Arc<Plan>>) -> End {
+    async fn live(&self, client: TcpStream, taken: Vec<Taken>, mut orders: watch::Receiver<Orders>) -> End {
         // A wait counts from the accept, or from the end of the wait before it, not from when this task got its turn.
-        let mut started = self.accepted;
+        let mut started = self.life.accepted;
         for fault in taken {
             match fault.effect() {
                 Effect::Drop(drop) => {
@@ -111,13 +112,13 @@ impl Connection<'_> {
                 }
                 Effect::Hang(hang) => {
                     self.tell_fired(&fault, None);
-                    let until = hang.close_after.map(|time| self.accepted + time.get());
-                    return self.hang(client, until, &fault).await;
+                    let until = hang.close_after.map(|time| self.life.accepted + time.get());
+                    return self.hang(client, until, &fault, &mut orders).await;
                 }
                 Effect::Delay(delay) => {
                     let wait = delay.sample(&fault.dice);
                     self.tell_fired(&fault, Some(wait));
-                    if let Some(end) = self.wait(&client, started + wait).await {
+                    if let Some(end) = self.wait(&client, started + wait, &mut orders).await {
                         return self.finish(client, end).await;
                     }
                     started += wait;
@@ -126,14 +127,20 @@ impl Connection<'_> {
                 _ => {}
             }
         }
-        self.forward(client, plans).await
+        self.forward(client, orders).await
     }
 
     /// Never answers; reads and discards until the time is up or the client goes.
-    async fn hang(&self, client: TcpStream, until: Option<Instant>, fault: &Taken) -> End {
+    async fn hang(
+        &self,
+        client: TcpStream,
+        until: Option<Instant>,
+        fault: &Taken,
+        orders: &mut watch::Receiver<Orders>,
+    ) -> End {
         let never_answered = async {
             let finished = relay::discard(&client, usize::MAX, |n| {
-                self.meter.count_received(Direction::Upstream, n);
+                self.life.meter.count_received(Direction::Upstream, n);
             })
             .await;
             let ending = finished.map_or_else(|error| relay::ending_of(&error), |_| Ending::PeerFin);
@@ -143,7 +150,7 @@ impl Connection<'_> {
             end = never_answered => end,
             () = at(until) => End::new(Ending::Fault, Side::None),
             () = self.lifetime_over() => End::new(Ending::Lifetime, Side::None),
-            () = self.stop.cut.cancelled() => End::new(Ending::Drain, Side::None),
+            end = self.dismissed(orders) => end,
         };
         let end = End { fault: Some(fault.fault.name.clone()), ..end };
         self.finish(client, end).await
@@ -151,7 +158,12 @@ impl Connection<'_> {
 
     /// Waits; what the client sends meanwhile stays in the system. An end if the connection ended while waiting: nobody
     /// is dialled for a client that is gone.
-    async fn wait(&self, client: &TcpStream, until: Instant) -> Option<End> {
+    async fn wait(
+        &self,
+        client: &TcpStream,
+        until: Instant,
+        orders: &mut watch::Receiver<Orders>,
+    ) -> Option<End> {
         let waited = async {
             tokio::select! {
                 biased;
@@ -159,13 +171,13 @@ impl Connection<'_> {
                 () = sleep_until(until) => None,
             }
         };
-        self.unless_over(waited).await.unwrap_or_else(Some)
+        self.unless_over(waited, orders).await.unwrap_or_else(Some)
     }
 
     /// Dials, unless the client breaks meanwhile. An upstream that is reached in the same moment hears of it from the
     /// relay: first what the client had sent, then the reset.
     async fn dial(&self, client: &TcpStream) -> Result<Result<Link, DialError>, End> {
-        let mut dialling = pin!(dial(&self.route.config.upstream, self.route.config.timeouts.connect));
+        let mut dialling = pin!(dial(&self.terms.upstream, self.terms.timeouts.connect));
         tokio::select! {
             biased;
             done = &mut dialling => Ok(done),
@@ -178,19 +190,23 @@ impl Connection<'_> {
     }
 
     /// Runs something that comes before the relay, unless the connection's time is over meanwhile.
-    async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, End> {
+    async fn unless_over<T>(
+        &self,
+        work: impl Future<Output = T>,
+        orders: &mut watch::Receiver<Orders>,
+    ) -> Result<T, End> {
         tokio::select! {
             biased;
-            () = self.stop.cut.cancelled() => Err(End::new(Ending::Drain, Side::None)),
+            end = self.dismissed(orders) => Err(end),
             done = work => Ok(done),
             () = self.lifetime_over() => Err(End::new(Ending::Lifetime, Side::None)),
         }
     }
 
-    async fn forward(&self, client: TcpStream, plans: watch::Receiver<Arc<Plan>>) -> End {
-        let route = self.route;
+    async fn forward(&self, client: TcpStream, mut orders: watch::Receiver<Orders>) -> End {
+        let (route, terms) = (self.route, self.terms);
         let started = Instant::now();
-        let dialled = self.unless_over(self.dial(&client)).await.and_then(|dialled| dialled);
+        let dialled = self.unless_over(self.dial(&client), &mut orders).await.and_then(|dialled| dialled);
         let link = match dialled {
             Err(end) => return self.finish(client, end).await,
             Ok(Err(error)) => {
@@ -198,38 +214,43 @@ impl Connection<'_> {
                     DialError::Timeout => Ending::ConnectTimeout,
                     _ => Ending::Connect,
                 };
+                let result = error.result();
                 let error: Arc<str> = error.to_string().into();
                 route.tell(Fact::UpstreamFailed {
-                    of: self.reference(),
-                    upstream: route.upstream_text.clone(),
+                    of: self.life.reference(),
+                    upstream: terms.upstream_text.clone(),
                     duration: started.elapsed(),
                     error: error.clone(),
+                    result,
                 });
                 let end = End { error: Some(error), ..End::new(ending, Side::Upstream) };
                 return self.finish(client, end).await;
             }
             Ok(Ok(link)) => link,
         };
+        // Nobody else sets it.
+        let _ = self.life.upstream.set(terms.upstream_text.clone());
         route.tell(Fact::UpstreamConnected {
-            of: self.reference(),
-            upstream: route.upstream_text.clone(),
-            duration: if route.config.upstream.is_builtin() { Duration::ZERO } else { started.elapsed() },
+            of: self.life.reference(),
+            upstream: terms.upstream_text.clone(),
+            duration: if terms.upstream.is_builtin() { Duration::ZERO } else { started.elapsed() },
         });
-        let timeouts = &route.config.timeouts;
+        let timeouts = &terms.timeouts;
+        let drain_idle = *route.common.drain_idle.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = Limits {
             half_close: timeouts.half_close,
             idle: timeouts.idle,
             until: self.lifetime_end(),
-            drain_idle: route.drain_idle,
-            held: route.config.held,
+            drain_idle,
+            held: terms.held,
         };
         let fired = |active: &Active| self.tell_stream_fired(active);
         let outcome = match link {
             Link::Tcp(upstream) => {
-                relay::relay(client, upstream, &limits, self.stop, plans, &fired, &self.meter).await
+                relay::relay(client, upstream, &limits, self.stop, orders, &fired, &self.life.meter).await
             }
             Link::Builtin(upstream) => {
-                relay::relay(client, upstream, &limits, self.stop, plans, &fired, &self.meter).await
+                relay::relay(client, upstream, &limits, self.stop, orders, &fired, &self.life.meter).await
             }
         };
         End {
@@ -244,26 +265,31 @@ impl Connection<'_> {
     async fn finish(&self, client: TcpStream, end: End) -> End {
         match end.ending {
             Ending::PeerReset | Ending::Error => drop(client),
-            Ending::Drain => client.abort(),
+            _ if end.abrupt => client.abort(),
             _ => relay::close(client).await,
         }
         end
     }
 
     fn lifetime_end(&self) -> Option<Instant> {
-        self.route.config.timeouts.lifetime.map(|lifetime| self.accepted + lifetime)
+        self.terms.timeouts.lifetime.map(|lifetime| self.life.accepted + lifetime)
     }
 
     async fn lifetime_over(&self) {
         at(self.lifetime_end()).await;
     }
 
-    fn reference(&self) -> ConnectionRef {
-        let name = self.route.config.name.clone();
-        ConnectionRef { route: name, number: self.number, id: self.id, client: self.client }
+    /// The end that comes from outside, whatever the connection is about.
+    async fn dismissed(&self, orders: &mut watch::Receiver<Orders>) -> End {
+        tokio::select! {
+            biased;
+            () = self.stop.cut.cancelled() => End::ordered(Dismissal::Cut),
+            end = dismissed(orders) => End::ordered(end),
+        }
     }
 
     fn tell_stream_fired(&self, active: &Active) {
+        self.life.note_fired(&active.fault.name);
         let fault = Firing {
             stats: active.stats.clone(),
             name: active.fault.name.clone(),
@@ -272,10 +298,11 @@ impl Connection<'_> {
             draw: active.draw(),
             delay: None,
         };
-        self.route.tell(Fact::FaultFired { of: self.reference(), fault });
+        self.route.tell(Fact::FaultFired { of: self.life.reference(), fault });
     }
 
     fn tell_fired(&self, taken: &Taken, delay: Option<Duration>) {
+        self.life.note_fired(&taken.fault.name);
         let fault = Firing {
             stats: taken.stats.clone(),
             name: taken.fault.name.clone(),
@@ -284,25 +311,23 @@ impl Connection<'_> {
             draw: taken.draw(),
             delay,
         };
-        self.route.tell(Fact::FaultFired { of: self.reference(), fault });
+        self.route.tell(Fact::FaultFired { of: self.life.reference(), fault });
     }
 
     fn tell_closed(&self, end: End) {
+        self.route.common.ended.fetch_add(1, Ordering::Relaxed);
         if end.ending == Ending::Drain && self.stop.cut.is_cancelled() {
-            self.route.cut.fetch_add(1, Ordering::Relaxed);
+            self.route.common.cut.fetch_add(1, Ordering::Relaxed);
         }
         self.route.tell(Fact::ConnectionClosed {
-            of: self.reference(),
+            of: self.life.reference(),
             ending: end.ending,
             side: end.side,
             fault: end.fault,
             error: end.error,
             deeds: end.deeds.iter().map(deed_done).collect(),
-            bytes: Bytes {
-                upstream: self.meter.sent(Direction::Upstream),
-                downstream: self.meter.sent(Direction::Downstream),
-            },
-            duration: self.accepted.elapsed(),
+            bytes: self.life.bytes(),
+            duration: self.life.accepted.elapsed(),
         });
     }
 }

@@ -6,14 +6,27 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::FaultCount;
+use super::life::Life;
 use crate::fault::dice::Dice;
 use crate::fault::trigger::{Chosen, Seen, Tally, Trigger};
 use crate::fault::{Active, Effect, Fault, Pacer, Plan, Stage};
 use crate::observe::{Direction, FaultStats};
+use crate::relay::{Dismissal, Orders};
+
+/// Faults whose time was over that are remembered, so that a reload does not bring them back.
+const MOST_EXPIRED: usize = 64;
+
+/// So many names of faults that are gone are remembered.
+const GONE: usize = 256;
+
+/// Under this name stand all the others.
+const OTHERS: &str = "…";
 
 /// The faults of a route and the connections they act upon.
 #[derive(Debug)]
@@ -24,6 +37,8 @@ pub(super) struct Faults {
     live: BTreeMap<u64, Live>,
     /// What faults did that are gone.
     gone: BTreeMap<Arc<str>, u64>,
+    /// Those whose time was over, as they were.
+    expired: Vec<Arc<Fault>>,
 }
 
 #[derive(Debug)]
@@ -31,6 +46,8 @@ struct Entry {
     fault: Arc<Fault>,
     ways: Vec<Way>,
     gone_at: Option<Instant>,
+    /// The same on the wall clock, for those who ask.
+    expires_at: Option<SystemTime>,
 }
 
 /// A fault in one direction, or, for one that acts on the accept, in none.
@@ -45,8 +62,8 @@ struct Way {
 /// A connection that stream faults can reach.
 #[derive(Debug)]
 struct Live {
-    client: IpAddr,
-    plan: watch::Sender<Arc<Plan>>,
+    life: Arc<Life>,
+    orders: watch::Sender<Orders>,
     records: Vec<Record>,
 }
 
@@ -76,20 +93,21 @@ pub(super) struct Taken {
 pub(super) struct Admitted {
     /// The accept faults that befall it, in order.
     pub(super) taken: Vec<Taken>,
-    /// The stream faults that act on it, now and later.
-    pub(super) plans: watch::Receiver<Arc<Plan>>,
+    /// The stream faults that act on it, now and later, and when it is to end.
+    pub(super) orders: watch::Receiver<Orders>,
 }
 
 impl Faults {
     /// For a route with these dice, whose faults arrive now.
     pub(super) fn new(dice: Dice, faults: &[Fault], now: Instant) -> Self {
         let entries = faults.iter().map(|fault| Entry::new(fault.clone(), None, now)).collect();
-        Faults { dice, entries, live: BTreeMap::new(), gone: BTreeMap::new() }
+        Faults { dice, entries, live: BTreeMap::new(), gone: BTreeMap::new(), expired: Vec::new() }
     }
 
     /// Decides about a connection: called in accept order.
-    pub(super) fn admit(&mut self, number: u64, client: IpAddr, now: Instant) -> Admitted {
-        let dice = self.dice.number(number);
+    pub(super) fn admit(&mut self, life: Arc<Life>) -> Admitted {
+        let (client, now) = (life.client.ip().to_canonical(), life.accepted);
+        let dice = self.dice.number(life.number);
         let mut taken = Vec::new();
         let mut records = Vec::new();
         for entry in &mut self.entries {
@@ -101,9 +119,28 @@ impl Faults {
                 Stage::Stream => entry.decide(client, &dice, |_| None, &mut records),
             }
         }
-        let (plan, plans) = watch::channel(plan_of(&records));
-        self.live.insert(number, Live { client, plan, records });
-        Admitted { taken, plans }
+        let (sender, orders) = watch::channel(Orders::of(plan_of(&records)));
+        self.live.insert(life.number, Live { life, orders: sender, records });
+        Admitted { taken, orders }
+    }
+
+    /// Tells live connections to end: all of them, or one; says how many.
+    pub(super) fn dismiss(&self, id: Option<u64>, how: Dismissal) -> u64 {
+        let mut told = 0;
+        for live in self.live.values().filter(|live| id.is_none_or(|id| live.life.id == id)) {
+            told += 1;
+            live.orders.send_if_modified(|orders| {
+                let stronger = orders.end < Some(how);
+                orders.end = orders.end.max(Some(how));
+                stronger
+            });
+        }
+        told
+    }
+
+    /// The live connections, in the order of their numbers.
+    pub(super) fn lives(&self) -> Vec<Arc<Life>> {
+        self.live.values().map(|live| live.life.clone()).collect()
     }
 
     /// The connection has ended.
@@ -122,13 +159,14 @@ impl Faults {
         let mut old = std::mem::take(&mut self.entries);
         for fault in faults {
             let known = old.iter().position(|entry| entry.fault.name == fault.name);
+            self.expired.retain(|other| other.name != fault.name);
             let entry = match known.map(|i| old.remove(i)) {
                 Some(same) if *same.fault == fault => same,
                 other => {
                     let entry = Entry::new(fault, other.as_ref(), now);
                     let kept = |way: &Way| entry.ways.iter().any(|new| Arc::ptr_eq(&new.stats, &way.stats));
                     for way in other.iter().flat_map(|other| &other.ways).filter(|way| !kept(way)) {
-                        *self.gone.entry(entry.fault.name.clone()).or_default() += way.stats.fired();
+                        remember(&mut self.gone, &entry.fault.name, way.stats.fired());
                     }
                     entry
                 }
@@ -136,7 +174,7 @@ impl Faults {
             self.entries.push(entry);
         }
         for entry in old {
-            *self.gone.entry(entry.fault.name.clone()).or_default() += entry.fired();
+            remember(&mut self.gone, &entry.fault.name, entry.fired());
         }
         self.reach_live();
     }
@@ -153,12 +191,39 @@ impl Faults {
             self.entries.iter().filter(|entry| over(entry)).map(|entry| entry.fault.clone()).collect();
         if !gone.is_empty() {
             for entry in self.entries.iter().filter(|entry| over(entry)) {
-                *self.gone.entry(entry.fault.name.clone()).or_default() += entry.fired();
+                remember(&mut self.gone, &entry.fault.name, entry.fired());
             }
             self.entries.retain(|entry| !over(entry));
+            for fault in &gone {
+                self.expired.retain(|other| other.name != fault.name);
+                if self.expired.len() >= MOST_EXPIRED {
+                    self.expired.remove(0);
+                }
+                self.expired.push(fault.clone());
+            }
             self.reach_live();
         }
         gone
+    }
+
+    /// Whether exactly this fault was here and its time is over.
+    pub(super) fn has_expired(&self, fault: &Fault) -> bool {
+        self.expired.iter().any(|other| **other == *fault)
+    }
+
+    /// The faults in order, each way they act, and what they did.
+    pub(super) fn counts(&self) -> Vec<FaultCount> {
+        let of = |entry: &Entry| {
+            let count = |way: &Way| FaultCount {
+                fault: entry.fault.name.clone(),
+                effect: entry.fault.effect.word(),
+                direction: way.direction,
+                stats: way.stats.clone(),
+                expires_at: entry.expires_at,
+            };
+            entry.ways.iter().map(count).collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(of).collect()
     }
 
     /// How often each fault took effect, those that are gone included.
@@ -174,6 +239,7 @@ impl Faults {
     fn reach_live(&mut self) {
         for (number, live) in &mut self.live {
             let dice = self.dice.number(*number);
+            let client = live.life.client.ip().to_canonical();
             let mut before = std::mem::take(&mut live.records);
             for entry in self.entries.iter_mut().filter(|entry| entry.fault.effect.stage() == Stage::Stream) {
                 let name = entry.fault.name.clone();
@@ -181,10 +247,11 @@ impl Faults {
                     let same = |record: &Record| record.fault.name == name && record.direction == direction;
                     before.iter().position(same).map(|i| before.remove(i))
                 };
-                entry.decide(live.client, &dice, known, &mut live.records);
+                entry.decide(client, &dice, known, &mut live.records);
             }
             let plan = plan_of(&live.records);
-            live.plan.send_if_modified(|current| {
+            live.orders.send_if_modified(|orders| {
+                let current = &mut orders.plan;
                 let same = |a: &[Arc<Active>], b: &[Arc<Active>]| {
                     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
                 };
@@ -227,7 +294,10 @@ impl Entry {
             }
             way
         });
-        Entry { ways: ways.collect(), gone_at: fault.trigger.gone_at(now), fault: Arc::new(fault) }
+        let ways = ways.collect();
+        let gone_at = fault.trigger.gone_at(now);
+        let expires_at = gone_at.map(|at| SystemTime::now() + at.saturating_duration_since(now));
+        Entry { ways, gone_at, expires_at, fault: Arc::new(fault) }
     }
 
     fn fired(&self) -> u64 {
@@ -300,6 +370,12 @@ impl Taken {
     }
 }
 
+/// Adds what a fault did that goes. Whoever makes up new names for ever must not fill the memory.
+fn remember(gone: &mut BTreeMap<Arc<str>, u64>, name: &Arc<str>, fired: u64) {
+    let known = gone.len() < GONE || gone.contains_key(name);
+    *gone.entry(if known { name.clone() } else { OTHERS.into() }).or_default() += fired;
+}
+
 fn plan_of(records: &[Record]) -> Arc<Plan> {
     let of = |direction| {
         let here = records.iter().filter(|record| record.direction == direction);
@@ -313,5 +389,21 @@ impl Trigger {
     fn counts_like(&self, other: &Trigger) -> bool {
         (self.enabled, self.client, self.skip, self.every, self.times)
             == (other.enabled, other.client, other.skip, other.every, other.times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_faults_that_are_gone_are_bounded_and_no_firing_is_forgotten() {
+        let mut gone = BTreeMap::new();
+        for n in 0..1_000 {
+            remember(&mut gone, &format!("fault-{n}").into(), 2);
+        }
+        remember(&mut gone, &"fault-0".into(), 5);
+        assert_eq!(gone.len(), GONE + 1);
+        assert_eq!((gone["fault-0"], gone[OTHERS]), (7, 2 * (1_000 - 256)));
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::budget::{Share, Slot};
 use super::{Bind, LocalPort};
@@ -64,23 +63,24 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until told to stop, then takes what the system already holds for us, and closes.
+    /// Accepts until told to stop. It goes on listening: another may accept, or what waits may be taken before it closes.
     ///
     /// While the budget is spent, one client waits in hand and the others in the system's queue.
     pub async fn run(
-        self,
+        &self,
         budget: &Share,
-        stop: CancellationToken,
+        stop: impl Future<Output = ()>,
         mut accepted: impl FnMut(Accepted),
         mut failed: impl FnMut(&io::Error),
         mut spent: impl FnMut(),
     ) {
+        let mut stop = std::pin::pin!(stop);
         let mut pause = FIRST_PAUSE;
         let mut in_a_row = 0;
         loop {
             let outcome = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = &mut stop => return,
                 outcome = self.socket.accept() => outcome,
             };
             match outcome {
@@ -88,18 +88,21 @@ impl Listener {
                     pause = FIRST_PAUSE;
                     in_a_row = 0;
                     let at = Instant::now();
-                    let slot = match budget.try_take() {
-                        Some(slot) => Some(slot),
-                        None => {
-                            spent();
-                            tokio::select! {
-                                biased;
-                                slot = budget.take() => Some(slot),
-                                () = stop.cancelled() => None,
-                            }
-                        }
+                    if let Some(slot) = budget.try_take() {
+                        accepted(Accepted::new(stream, client, at, Some(slot)));
+                        continue;
+                    }
+                    spent();
+                    let slot = tokio::select! {
+                        biased;
+                        slot = budget.take() => Some(slot),
+                        () = &mut stop => None,
                     };
+                    let over = slot.is_none();
                     accepted(Accepted::new(stream, client, at, slot));
+                    if over {
+                        return;
+                    }
                 }
                 Err(e) if is_about_one_client(&e) && in_a_row < IN_A_ROW => {
                     in_a_row += 1;
@@ -108,17 +111,24 @@ impl Listener {
                 Err(e) => {
                     failed(&e);
                     tokio::select! {
-                        () = stop.cancelled() => break,
+                        () = &mut stop => return,
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                     }
                 }
             }
         }
-        let Ok(socket) = self.socket.into_std() else { return };
-        // As many as there is room for: those beyond it are reset by the closing of the socket.
+    }
+
+    /// Accepts what the system already holds, as many as there is room for: closing the socket resets the others.
+    pub fn take_waiting(
+        &self,
+        budget: &Share,
+        mut accepted: impl FnMut(Accepted),
+        mut failed: impl FnMut(&io::Error),
+    ) {
         for _ in 0..BACKLOG {
             let Some(slot) = budget.try_take() else { break };
-            match accept_now(&socket) {
+            match accept_now(&self.socket) {
                 Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), Some(slot))),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) => failed(&e),
@@ -135,11 +145,13 @@ impl Accepted {
     }
 }
 
-/// What is waiting now; an error when nothing is.
-fn accept_now(socket: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+/// What is waiting now; an error when nothing is. The system is asked itself: what the runtime remembers may be old.
+fn accept_now(socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let socket = socket2::SockRef::from(socket);
     let (stream, client) = socket.accept()?;
     stream.set_nonblocking(true)?;
-    Ok((TcpStream::from_std(stream)?, client))
+    let client = client.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    Ok((TcpStream::from_std(stream.into())?, client))
 }
 
 fn open(address: SocketAddr, only_v6: bool) -> io::Result<std::net::TcpListener> {

@@ -4,46 +4,79 @@ mod budget;
 mod config;
 mod connection;
 mod faults;
+mod full;
+mod life;
 mod listener;
 mod spec;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use budget::{Budget, raise_limit};
+pub use budget::{Budget, Share, raise_limit};
 pub use config::{Bind, HELD, LocalPort, RouteConfig, Timeouts};
+pub use life::ConnectionView;
 pub use listener::{Accepted, Listener};
 pub use spec::{LimitsSpec, RouteSpec, TimeoutsSpec};
 
 use crate::fault::Fault;
 use crate::fault::dice::Dice;
-use crate::observe::{Emitter, Fact, RouteStats};
-use crate::relay::Stop;
+use crate::observe::{AcceptError, Direction, Emitter, Fact, FaultStats, Meter, RouteStats};
+use crate::relay::{Dismissal, Stop};
+use crate::upstream::Endpoint;
 use connection::Ticket;
 use faults::{Admitted, Faults};
+use life::Life;
 
-/// What all connections of a route share.
+/// A route while it runs. Its name stays; everything else about it can change.
 #[derive(Debug)]
 pub struct Route {
-    /// What it is built from.
-    pub config: RouteConfig,
+    name: Arc<str>,
     /// What happened on it.
     pub stats: Arc<RouteStats>,
-    emitter: Emitter,
-    faults: Mutex<Faults>,
+    common: Common,
+    /// Its part of the descriptors.
+    share: Share,
+    now: Mutex<Now>,
     /// Told when the faults have changed: an expiry may come sooner.
-    changed: Notify,
-    upstream_text: Arc<str>,
-    drain_idle: Option<Duration>,
+    changed: Arc<Notify>,
     accepted: AtomicU64,
-    /// Connections that were reset because the drain's time was up, of all routes.
-    cut: Arc<AtomicU64>,
+    /// Whether it is out of the configuration; its connections may still live.
+    removed: AtomicBool,
+}
+
+/// What a route is at this moment.
+#[derive(Debug)]
+struct Now {
+    /// Its list of faults is kept in `faults`.
+    config: RouteConfig,
+    terms: Arc<Terms>,
+    faults: Faults,
+    address: Option<SocketAddr>,
+    /// The port it listened on last.
+    last_port: Option<u16>,
+}
+
+/// What a connection takes with it from its route, as it was when the connection was accepted.
+#[derive(Debug)]
+struct Terms {
+    upstream: Endpoint,
+    upstream_text: Arc<str>,
+    timeouts: Timeouts,
+    held: usize,
+}
+
+impl Terms {
+    fn of(config: &RouteConfig) -> Arc<Self> {
+        let upstream = config.upstream.clone();
+        let upstream_text = upstream.to_string().into();
+        Arc::new(Terms { upstream, upstream_text, timeouts: config.timeouts, held: config.held })
+    }
 }
 
 /// What all routes of a process share.
@@ -61,117 +94,229 @@ pub struct Common {
     pub connections: TaskTracker,
     /// How they are told to stop.
     pub stop: Stop,
+    /// Connections that have ended.
+    pub ended: Arc<AtomicU64>,
     /// Connections that were reset because the drain's time was up.
     pub cut: Arc<AtomicU64>,
     /// The number of the configuration in force.
     pub generation: Arc<AtomicU64>,
     /// While draining, silent connections are closed after this.
-    pub drain_idle: Option<Duration>,
+    pub drain_idle: Arc<Mutex<Option<Duration>>>,
+}
+
+/// A fault in one direction, and what it did. One that acts both ways is two of these.
+#[derive(Clone, Debug)]
+pub struct FaultCount {
+    /// Its name.
+    pub fault: Arc<str>,
+    /// Its effect's word.
+    pub effect: &'static str,
+    /// The direction, for those that act on one.
+    pub direction: Option<Direction>,
+    /// What it did.
+    pub stats: Arc<FaultStats>,
+    /// When it will be gone.
+    pub expires_at: Option<SystemTime>,
 }
 
 impl Route {
-    /// A route whose faults arrive now.
-    pub fn new(config: RouteConfig, common: &Common) -> Arc<Self> {
+    /// A route whose faults arrive now. It does not listen yet.
+    pub fn new(config: RouteConfig, common: &Common, share: Share) -> Arc<Self> {
         let dice = common.dice.name(&config.name);
-        Arc::new(Route {
+        let route = Arc::new(Route {
+            name: config.name.clone(),
             stats: Arc::default(),
-            emitter: common.emitter.clone(),
-            faults: Mutex::new(Faults::new(dice, &config.faults, Instant::now())),
-            changed: Notify::new(),
-            upstream_text: config.upstream.to_string().into(),
-            drain_idle: common.drain_idle,
+            common: common.clone(),
+            share,
+            now: Mutex::new(Now {
+                terms: Terms::of(&config),
+                faults: Faults::new(dice, &config.faults, Instant::now()),
+                config: RouteConfig { faults: Vec::new(), ..config },
+                address: None,
+                last_port: None,
+            }),
+            changed: Arc::default(),
             accepted: AtomicU64::new(0),
-            cut: common.cut.clone(),
-            config,
-        })
+            removed: AtomicBool::new(false),
+        });
+        tokio::spawn(expire_faults(Arc::downgrade(&route), route.changed.clone()));
+        route
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it is now, complete.
+    pub fn config(&self) -> RouteConfig {
+        let now = self.now();
+        RouteConfig { faults: now.faults.list(), ..now.config.clone() }
+    }
+
+    /// Where it listens; none while it is closed.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.now().address
+    }
+
+    /// Notes where it listens.
+    pub fn listens(&self, address: Option<SocketAddr>) {
+        let mut now = self.now();
+        now.address = address;
+        now.last_port = address.map(|address| address.port()).or(now.last_port);
+    }
+
+    /// The port it listens on, or listened on last.
+    pub fn last_port(&self) -> Option<u16> {
+        self.now().last_port
     }
 
     /// Where its connections go, in words.
-    pub fn upstream_text(&self) -> &Arc<str> {
-        &self.upstream_text
+    pub fn upstream_text(&self) -> Arc<str> {
+        self.now().terms.upstream_text.clone()
     }
 
-    /// How often its faults took effect, by name.
+    /// How often its faults took effect, by name, those that are gone included.
     pub fn fired(&self) -> Vec<(Arc<str>, u64)> {
-        self.faults().fired()
+        self.now().faults.fired()
     }
 
-    /// What goes wrong on it now.
-    pub fn list_faults(&self) -> Vec<Fault> {
-        self.faults().list()
+    /// Its faults in order, each way they act, and what they did.
+    pub fn fault_counts(&self) -> Vec<FaultCount> {
+        self.now().faults.counts()
     }
 
-    /// Changes its faults, also on live connections: what `edit` makes of the list comes into force. Nothing happens
-    /// between the look at the list and the change. False when the list was left as it was.
-    pub fn edit_faults<E>(&self, edit: impl FnOnce(&mut Vec<Fault>) -> Result<(), E>) -> Result<bool, E> {
-        let mut faults = self.faults();
-        let before = faults.list();
-        let mut after = before.clone();
-        edit(&mut after)?;
-        if after == before {
-            return Ok(false);
+    /// Whether exactly this fault was here and its time is over.
+    pub fn has_expired(&self, fault: &Fault) -> bool {
+        self.now().faults.has_expired(fault)
+    }
+
+    /// Its live connections, by number.
+    pub fn connections(&self) -> Vec<ConnectionView> {
+        // The lock is what every accept takes: it is held for the pointers only.
+        let lives = self.now().faults.lives();
+        lives.iter().map(|life| life.view()).collect()
+    }
+
+    /// Tells a live connection to end; false: it has none of this id.
+    pub fn dismiss(&self, id: u64, how: Dismissal) -> bool {
+        self.now().faults.dismiss(Some(id), how) > 0
+    }
+
+    /// Tells all live connections to end, and says how many.
+    pub fn dismiss_all(&self, how: Dismissal) -> u64 {
+        self.now().faults.dismiss(None, how)
+    }
+
+    /// Becomes what `config` says. Live connections feel the new faults at once, and go on with the upstream they have.
+    /// `seen` is the list of faults that `config` was made from: one that has expired since then does not come back.
+    pub fn change(&self, config: RouteConfig, seen: &[Fault]) {
+        let mut now = self.now();
+        let before = now.faults.list();
+        let mut faults = config.faults.clone();
+        faults.retain(|fault| !seen.contains(fault) || before.contains(fault));
+        if faults != before {
+            now.faults.replace(faults, Instant::now());
+            self.changed.notify_one();
         }
-        faults.replace(after, Instant::now());
-        self.changed.notify_one();
-        Ok(true)
+        let config = RouteConfig { faults: Vec::new(), ..config };
+        if now.config != config {
+            now.terms = Terms::of(&config);
+            now.config = config;
+        }
+    }
+
+    /// It is taken out of the configuration.
+    pub fn remove(&self) {
+        self.removed.store(true, Ordering::Relaxed);
     }
 
     /// Tells a fact about it, and counts what it means.
     fn tell(&self, fact: Fact) {
-        self.emitter.emit_of(&self.stats, fact);
+        self.common.emitter.emit_of(&self.stats, fact);
     }
 
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens until `closing`, serving each client in a task of its own.
-    pub async fn listen(self: Arc<Self>, listener: Listener, common: Common, closing: CancellationToken) {
-        let accept = |accepted: Accepted| {
-            let ticket = self.admit(&accepted, &common);
-            let task = connection::serve(self.clone(), accepted, ticket, common.stop.clone());
-            common.connections.spawn(task);
+    /// Accepts clients until `stop`, each served in a task of its own.
+    pub async fn accept(self: &Arc<Self>, listener: &Listener, stop: impl Future<Output = ()>) {
+        let accept = |accepted| self.serve(accepted);
+        let failed = |error: &std::io::Error| self.tell_failed(error);
+        let spent = || {
+            let connections = self.share.size();
+            self.tell(Fact::BudgetSpent { route: self.name.clone(), connections });
         };
-        let failed = |error: &std::io::Error| {
-            self.tell(Fact::AcceptFailed {
-                route: self.config.name.clone(),
-                error: error.to_string().into(),
-            });
-        };
-        let share = common.budget.share();
-        let spent =
-            || self.tell(Fact::BudgetSpent { route: self.config.name.clone(), connections: share.size() });
-        listener.run(&share, closing, accept, failed, spent).await;
+        listener.run(&self.share, stop, accept, failed, spent).await;
+    }
+
+    /// Accepts the clients that the system already holds.
+    pub fn accept_waiting(self: &Arc<Self>, listener: &Listener) {
+        listener.take_waiting(&self.share, |accepted| self.serve(accepted), |error| self.tell_failed(error));
+    }
+
+    fn serve(self: &Arc<Self>, accepted: Accepted) {
+        let ticket = self.admit(&accepted);
+        let task = connection::serve(self.clone(), accepted, ticket, self.common.stop.clone());
+        self.common.connections.spawn(task);
+    }
+
+    fn tell_failed(&self, error: &std::io::Error) {
+        let (route, reason) = (self.name.clone(), AcceptError::of(error));
+        self.tell(Fact::AcceptFailed { route, error: error.to_string().into(), reason });
     }
 
     /// Numbers a connection and decides what befalls it: called in accept order.
-    fn admit(&self, accepted: &Accepted, common: &Common) -> Ticket {
+    fn admit(&self, accepted: &Accepted) -> Ticket {
         let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = common.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let client = accepted.client.ip().to_canonical();
-        let Admitted { taken, plans } = self.faults().admit(number, client, accepted.at);
-        Ticket { number, id, taken, plans }
+        let id = self.common.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        let meter = Meter::new(self.stats.clone());
+        let life = Arc::new(Life::new(self.name.clone(), (number, id), accepted.client, accepted.at, meter));
+        let mut now = self.now();
+        let Admitted { taken, orders } = now.faults.admit(life.clone());
+        Ticket { life, terms: now.terms.clone(), taken, orders }
     }
 
-    /// Takes faults out when their time is over, also while connections only finish. Never completes.
-    pub async fn expire_faults(self: Arc<Self>, common: Common) {
-        loop {
-            let next = self.faults().next_expiry();
-            tokio::select! {
-                () = self.changed.notified() => continue,
-                () = at(next) => {}
-            }
-            let gone = self.faults().expire(Instant::now());
-            if !gone.is_empty() {
-                common.generation.fetch_add(1, Ordering::Relaxed);
-            }
-            for fault in gone {
-                self.tell(Fact::FaultExpired {
-                    route: self.config.name.clone(),
-                    fault: fault.name.clone(),
-                    effect: fault.effect.word(),
-                });
-            }
+    /// Takes out the faults whose time is over.
+    fn expire(&self) {
+        let gone = self.now().faults.expire(Instant::now());
+        if gone.is_empty() {
+            return;
+        }
+        let generation = &self.common.generation;
+        let generation = if self.removed.load(Ordering::Relaxed) {
+            generation.load(Ordering::Relaxed)
+        } else {
+            generation.fetch_add(1, Ordering::Relaxed) + 1
+        };
+        for fault in gone {
+            self.tell(Fact::FaultExpired {
+                route: self.name.clone(),
+                fault: fault.name.clone(),
+                effect: fault.effect.word(),
+                generation,
+            });
+        }
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+/// Takes faults out when their time is over, as long as there is the route: also while its connections only finish.
+async fn expire_faults(route: Weak<Route>, changed: Arc<Notify>) {
+    loop {
+        let Some(next) = route.upgrade().map(|route| route.now().faults.next_expiry()) else { return };
+        tokio::select! {
+            () = changed.notified() => continue,
+            () = at(next) => {}
+        }
+        if let Some(route) = route.upgrade() {
+            route.expire();
         }
     }
 }

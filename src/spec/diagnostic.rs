@@ -18,6 +18,8 @@ pub struct Diagnostic {
     pub notes: Vec<Note>,
     /// What is allowed, or what to do.
     pub help: Option<String>,
+    /// Whether it is fine by itself, and only what it asks for has been given to another already.
+    pub taken: bool,
 }
 
 /// Another place that has to do with a problem.
@@ -53,6 +55,13 @@ impl Diagnostic {
     #[must_use]
     pub fn note(mut self, text: impl Into<String>, place: Option<Place>) -> Diagnostic {
         self.notes.extend(place.map(|place| Note { text: text.into(), place }));
+        self
+    }
+
+    /// Says that what it asks for has been given to another already.
+    #[must_use]
+    pub fn taken(mut self) -> Diagnostic {
+        self.taken = true;
         self
     }
 

@@ -34,6 +34,11 @@ pub enum NameError {
 }
 
 impl Name {
+    /// A name that was checked before it came to where it is now.
+    pub(crate) fn checked(name: &Arc<str>) -> Name {
+        Name(Arc::clone(name))
+    }
+
     /// The name, shared.
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

@@ -19,11 +19,6 @@ impl Probability {
         Probability(0.0)
     }
 
-    /// Whether it is not once.
-    pub fn is_never(&self) -> bool {
-        self.0 == 0.0
-    }
-
     /// None if `number` is not within 0..1.
     pub fn new(number: f64) -> Option<Probability> {
         // Adding zero turns -0 into 0, so that it never shows.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::builtin::BuiltinStream;
 use super::{Address, Endpoint, Host};
+use crate::observe::ConnectResult;
 
 /// A reached upstream.
 pub enum Link {
@@ -34,6 +35,21 @@ pub enum DialError {
     /// Nothing answered in time.
     #[error("no answer in time")]
     Timeout,
+}
+
+impl DialError {
+    /// What it counts as.
+    pub fn result(&self) -> ConnectResult {
+        match self {
+            DialError::NoAddress | DialError::Resolve(_) => ConnectResult::Error,
+            DialError::Timeout => ConnectResult::Timeout,
+            DialError::Connect(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => ConnectResult::Refused,
+                io::ErrorKind::TimedOut => ConnectResult::Timeout,
+                _ => ConnectResult::Error,
+            },
+        }
+    }
 }
 
 /// Connects to an endpoint within `limit`.
@@ -104,7 +120,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let started = Instant::now();
         let error = dial(&local(free), Duration::from_secs(5)).await.err().expect("nobody listens");
-        assert_eq!(error.to_string(), "connection refused");
+        assert_eq!((error.to_string().as_str(), error.result().word()), ("connection refused", "refused"));
         assert!(started.elapsed() < Duration::from_secs(1));
     }
 

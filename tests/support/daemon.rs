@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Client, Event, Events, Setup, connect, scope, secs};
+use super::{Api, Client, Event, Events, Setup, connect, scope, secs};
 
 /// A running daemon. It is killed when the test lets go of it.
 pub(crate) struct Daemon {
@@ -90,6 +90,13 @@ impl Daemon {
             });
         }
         address
+    }
+
+    /// The control API.
+    pub(crate) fn api(&self) -> Api {
+        let opened =
+            self.wait_for("the control API", secs(20), |event| event.text("event") == "control.opened");
+        Api(opened.text("listen").parse().unwrap_or_else(|_| panic!("no address in {}", opened.fields)))
     }
 
     /// A client whose connection is open, and on which nothing happens.

@@ -11,6 +11,7 @@ mod bytes;
 mod client;
 mod daemon;
 mod event;
+mod http;
 mod proc;
 mod scope;
 mod setup;
@@ -24,6 +25,7 @@ pub(crate) use client::{
 };
 pub(crate) use daemon::{Daemon, bare};
 pub(crate) use event::{Event, Events};
+pub(crate) use http::{Answer, Api, read_answer};
 pub(crate) use proc::{cpu_time, descriptors, listening_ports, queues, resident};
 pub(crate) use scope::{heavy, within};
 pub(crate) use setup::{Setup, route};

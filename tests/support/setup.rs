@@ -46,6 +46,12 @@ impl Setup {
         self
     }
 
+    /// With the control API on a port that the system chooses.
+    pub(crate) fn admin(mut self) -> Self {
+        self.top[0] = "admin: 127.0.0.1:0".to_owned();
+        self
+    }
+
     /// A line at the top level of the configuration.
     pub(crate) fn top(mut self, line: &str) -> Self {
         self.top.push(line.to_owned());

@@ -1,0 +1,67 @@
+//! A configuration that a program put together: what only the reading of a text would have seen is looked at here.
+
+#[cfg(test)]
+mod tests;
+
+use super::document::Typed;
+use super::tree::{MAX_ITEMS, Tree};
+use super::{Config, Refused, meaning};
+use crate::observe::Filter;
+use crate::route::{LocalPort, RouteConfig};
+use crate::spec::source::Source;
+use crate::spec::text::shown_short;
+use crate::spec::{Diagnostic, Name, Problems};
+use crate::upstream::Endpoint;
+
+impl Config {
+    /// Holds the parts against each other, as the reading of a document does.
+    pub fn check(&self) -> Result<(), Refused> {
+        let mut typed = Typed {
+            document: self.document(),
+            tree: Tree::new(Vec::new()),
+            source: Source::new("the configuration", ""),
+            problems: Problems::default(),
+            may_be_empty: true,
+        };
+        if let Err(why) = self.log.level.0.parse::<Filter>() {
+            typed.note(problem("log.level", &why.to_string()));
+        }
+        if self.routes.len() > MAX_ITEMS {
+            typed.note(Diagnostic::new(format!("there are more than {MAX_ITEMS} routes")));
+        }
+        for route in &self.routes {
+            values(route, &mut typed);
+        }
+        meaning::config(typed).map(drop).map_err(Refused::from)
+    }
+}
+
+/// What the types of a route allow and its text does not.
+fn values(route: &RouteConfig, typed: &mut Typed) {
+    let name = shown_short(&route.name, 40);
+    if let Err(why) = route.name.parse::<Name>() {
+        typed.note(problem(&format!("the name `{name}` of a route"), &why.to_string()));
+    }
+    if route.local_port == LocalPort::Fixed(0) {
+        typed.note(problem(&format!("localPort 0 of the route `{name}`"), "is not within 1..65535"));
+    }
+    match route.upstream.to_string().parse::<Endpoint>() {
+        Ok(_) => {}
+        Err(why) => typed.note(problem(&format!("the upstream of the route `{name}`"), &why.to_string())),
+    }
+    for fault in &route.faults {
+        let fault_name = shown_short(&fault.name, 40);
+        if let Err(why) = fault.name.parse::<Name>() {
+            typed.note(problem(&format!("the name `{fault_name}` of a fault"), &why.to_string()));
+        }
+        if let Err(why) = fault.check() {
+            typed.note(problem(&format!("the fault `{fault_name}` of the route `{name}`"), why));
+        }
+    }
+}
+
+/// `why`: words that follow, and on a second line what to write.
+fn problem(what: &str, why: &str) -> Diagnostic {
+    let (words, advice) = why.split_once('\n').unwrap_or((why, ""));
+    Diagnostic::new(format!("{what} {words}")).label(advice)
+}

@@ -1,0 +1,176 @@
+//! From the configuration in force to another: what is new is bound first, then everything is swapped, then the old let go.
+//!
+//! Routes are known by name, listeners by address. Up to [`swap`] nothing has changed that is not put back on failure; after
+//! it nothing can fail.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::bind::{Source, find_sources};
+use super::listening::Listening;
+use super::shared::{Member, Shared, State};
+use super::{ControlError, Live};
+use crate::config::Config;
+use crate::observe::{By, Fact};
+use crate::relay::Dismissal;
+use crate::route::{Route, RouteConfig, Share};
+
+/// Puts `new` in force in place of `old`, and says how many connections were told to end.
+pub(super) async fn apply(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    old: &Config,
+    new: Config,
+    by: By,
+    live: Live,
+) -> Result<u64, ControlError> {
+    let places: HashMap<&str, usize> =
+        old.routes.iter().enumerate().map(|(place, route)| (&*route.name, place)).collect();
+    let places: Vec<Option<usize>> =
+        new.routes.iter().map(|route| places.get(&*route.name).copied()).collect();
+    let shares = places
+        .iter()
+        .map(|place| match place {
+            Some(_) => Ok(None),
+            None => shared.common.budget.share().map(Some).ok_or(ControlError::Descriptors),
+        })
+        .collect::<Result<Vec<Option<Share>>, ControlError>>()?;
+    let sources = find_sources(shared, &mut state.members, &old.routes, &new.routes, &places).await?;
+    let Config { routes, .. } = new;
+    let next = routes.into_iter().zip(places).zip(sources).zip(shares);
+    let next = next.map(|(((config, place), source), share)| Next { config, place, source, share });
+    Ok(swap(shared, state, old, next.collect(), by, live).await)
+}
+
+/// A route of the new configuration.
+struct Next {
+    config: RouteConfig,
+    /// Its place among the old ones; none: it is new.
+    place: Option<usize>,
+    source: Source,
+    /// For a new one: its part of the descriptors.
+    share: Option<Share>,
+}
+
+async fn swap(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    old: &Config,
+    next: Vec<Next>,
+    by: By,
+    live: Live,
+) -> u64 {
+    let mut members = std::mem::take(&mut state.members);
+    let before: Vec<Option<SocketAddr>> = members.iter().map(|member| member.route.address()).collect();
+    let was_enabled = |place: usize| old.routes.get(place).is_some_and(|route| route.enabled);
+    let (mut stays, mut disabled) = (vec![false; members.len()], Vec::new());
+
+    // Every route becomes what it should be before a listener changes hands: whoever comes then meets it as it is meant.
+    let mut routes: Vec<(Arc<Route>, Source, Option<usize>)> = Vec::with_capacity(next.len());
+    for Next { config, place, source, share } in next {
+        match (place.and_then(|place| members.get(place)).zip(place), share) {
+            (Some((member, place)), _) => {
+                stays[place] = true;
+                if was_enabled(place) && !config.enabled {
+                    disabled.push(member.route.clone());
+                }
+                let seen = old.routes.get(place).map(|route| route.faults.as_slice()).unwrap_or_default();
+                member.route.change(config, seen);
+                routes.push((member.route.clone(), source, Some(place)));
+            }
+            (None, Some(share)) => routes.push((Route::new(config, &shared.common, share), source, None)),
+            // Who has no place has a share.
+            (None, None) => {}
+        }
+    }
+    let mut take = |place: usize| members.get_mut(place).and_then(|member| member.listening.take());
+    let mut fresh = Vec::with_capacity(routes.len());
+    for (route, source, place) in routes {
+        let listener = match source {
+            Source::None => None,
+            Source::Kept => {
+                let listening = place.and_then(&mut take);
+                fresh.push((Member { route, listening }, place));
+                continue;
+            }
+            Source::HandedOver(from) => match take(from) {
+                Some(listening) => Some(listening.hand_over().await),
+                None => None,
+            },
+            Source::Bound(listener) => Some(listener),
+        };
+        let start = |listener| Listening::start(route.clone(), listener, shared.common.stop.cut.clone());
+        let listening = listener.map(start);
+        fresh.push((Member { route, listening }, place));
+    }
+
+    // What nobody took is let go.
+    let mut removed = Vec::new();
+    for ((member, stays), address) in members.into_iter().zip(stays).zip(&before) {
+        if let Some(listening) = member.listening {
+            listening.close().await;
+        }
+        if !stays {
+            member.route.remove();
+            member.route.listens(None);
+            if address.is_some() {
+                shared.common.emitter.emit(Fact::RouteClosed { route: member.route.name().clone(), by });
+            }
+            removed.push(member.route);
+        }
+    }
+    for (member, place) in &fresh {
+        if member.listening.is_none() {
+            member.route.listens(None);
+        }
+        let was = place.and_then(|place| before.get(place).copied().flatten());
+        tell_address(shared, &member.route, was, by);
+    }
+    state.members = fresh.into_iter().map(|(member, _)| member).collect();
+    shared.publish(&state.members);
+    removed.iter().chain(&disabled).map(|route| let_go(shared, state, route, live)).sum()
+}
+
+fn tell_address(shared: &Shared, route: &Arc<Route>, was: Option<SocketAddr>, by: By) {
+    let is = route.address();
+    if is == was {
+        return;
+    }
+    if was.is_some() {
+        shared.common.emitter.emit(Fact::RouteClosed { route: route.name().clone(), by });
+    }
+    if let Some(listen) = is {
+        shared.common.emitter.emit(Fact::RouteOpened {
+            route: route.name().clone(),
+            listen,
+            upstream: route.upstream_text(),
+            at_start: by == By::Start,
+        });
+    }
+}
+
+/// What becomes of the connections of a route that does not listen any more.
+fn let_go(shared: &Arc<Shared>, state: &State, route: &Arc<Route>, live: Live) -> u64 {
+    match live {
+        Live::Keep => 0,
+        Live::Close => route.dismiss_all(Dismissal::Close),
+        Live::Reset => route.dismiss_all(Dismissal::Reset),
+        Live::Drain => {
+            let told = route.dismiss_all(Dismissal::Finish);
+            let (timeout, over, route) =
+                (state.settings.drain.timeout, shared.over.clone(), Arc::downgrade(route));
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = over.cancelled() => {}
+                    () = tokio::time::sleep(timeout) => {
+                        if let Some(route) = route.upgrade().filter(|route| route.address().is_none()) {
+                            route.dismiss_all(Dismissal::Cut);
+                        }
+                    }
+                }
+            });
+            told
+        }
+    }
+}

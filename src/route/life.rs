@@ -1,0 +1,99 @@
+//! What is known of a connection while it lives: its task writes it, and whoever asks reads it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::observe::{Bytes, ConnectionRef, Direction, Meter, unmapped};
+
+/// A connection's own facts.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) route: Arc<str>,
+    pub(super) number: u64,
+    pub(super) id: u64,
+    pub(super) client: SocketAddr,
+    pub(super) accepted: Instant,
+    pub(super) meter: Meter,
+    /// Where it goes, once it is there.
+    pub(super) upstream: OnceLock<Arc<str>>,
+    fired: Mutex<Vec<Arc<str>>>,
+}
+
+/// A live connection as it is seen from outside.
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    /// Its number in the process.
+    pub id: u64,
+    /// Its number on the route.
+    pub number: u64,
+    /// Its route.
+    pub route: Arc<str>,
+    /// The client.
+    pub client: SocketAddr,
+    /// Where it goes; none until the upstream is reached.
+    pub upstream: Option<Arc<str>>,
+    /// When it was accepted.
+    pub opened: SystemTime,
+    /// How long ago that was.
+    pub age: Duration,
+    /// Bytes sent on so far, each way.
+    pub bytes: Bytes,
+    /// The faults that fired on it, in the order in which they first did.
+    pub fired: Vec<Arc<str>>,
+}
+
+impl Life {
+    pub(super) fn new(
+        route: Arc<str>,
+        (number, id): (u64, u64),
+        client: SocketAddr,
+        accepted: Instant,
+        meter: Meter,
+    ) -> Self {
+        let (upstream, fired) = (OnceLock::new(), Mutex::default());
+        Life { route, number, id, client, accepted, meter, upstream, fired }
+    }
+
+    /// How events name it.
+    pub(super) fn reference(&self) -> ConnectionRef {
+        ConnectionRef { route: self.route.clone(), number: self.number, id: self.id, client: self.client }
+    }
+
+    /// Bytes sent on so far.
+    pub(super) fn bytes(&self) -> Bytes {
+        Bytes {
+            upstream: self.meter.sent(Direction::Upstream),
+            downstream: self.meter.sent(Direction::Downstream),
+        }
+    }
+
+    /// A fault took effect on it.
+    pub(super) fn note_fired(&self, fault: &Arc<str>) {
+        let mut fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
+        if !fired.contains(fault) && fired.len() < MOST_NAMES {
+            fired.push(fault.clone());
+        }
+    }
+
+    /// What is known now.
+    pub(super) fn view(&self) -> ConnectionView {
+        let age = self.accepted.elapsed();
+        ConnectionView {
+            id: self.id,
+            number: self.number,
+            route: self.route.clone(),
+            client: unmapped(self.client),
+            upstream: self.upstream.get().cloned(),
+            opened: SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH),
+            age,
+            bytes: self.bytes(),
+            fired: self.fired.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// A connection that outlives more faults than this tells of the first ones.
+const MOST_NAMES: usize = 64;
