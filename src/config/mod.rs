@@ -44,6 +44,7 @@ pub use document::{Document, Typed};
 pub use origin::Origin;
 pub use overrides::Overrides;
 pub use refused::{Problem, Refused};
+pub(crate) use scalar::to_json as scalar_to_json;
 pub use substitute::Env;
 pub use watch::Watch;
 

@@ -19,6 +19,19 @@ pub(super) fn resolve(text: &str) -> Kind {
     number(text).unwrap_or_else(|| Kind::Text(Arc::from(text)))
 }
 
+/// The same as JSON. What JSON has no number for, and notations that are easily misread, stay text.
+pub(crate) fn to_json(text: &str) -> serde_json::Value {
+    use serde_json::{Number, Value};
+    let number = match resolve(text) {
+        Kind::Null => return Value::Null,
+        Kind::Bool(value) => return Value::Bool(value),
+        Kind::Int(value) => Number::from_i128(value),
+        Kind::Float(value) => Number::from_f64(value),
+        _ => None,
+    };
+    number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
+}
+
 fn number(text: &str) -> Option<Kind> {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !body.starts_with(|c: char| c.is_ascii_digit() || c == '.')

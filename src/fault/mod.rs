@@ -34,6 +34,7 @@ mod spec;
 mod stall;
 pub mod stream;
 pub mod trigger;
+pub mod vocabulary;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub use slow_close::SlowClose;
 pub use spec::{Directions, FaultSpec};
 pub use stall::Stall;
 pub use trigger::Trigger;
+pub use vocabulary::vocabulary;
 
 /// One fault of a route, complete.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ use super::life::Life;
 use super::{Accepted, Route, Terms, at};
 use crate::fault::link::Deed;
 use crate::fault::{Active, Effect, How};
-use crate::observe::{DeedDone, Direction, Ending, Fact, Firing, Side};
+use crate::observe::{ConnectResult, DeedDone, Direction, Ending, Fact, Firing, Side};
 use crate::relay::{self, Dismissal, Limits, Orders, Stop, Transport, dismissed};
 use crate::upstream::{DialError, Link, dial};
 
@@ -70,7 +70,7 @@ pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket,
     let Ticket { life, terms, taken, orders } = ticket;
     let connection = Connection { route: &route, life: &life, terms: &terms, stop: &stop };
     route.tell(Fact::ConnectionOpened { of: life.reference() });
-    let here = Here { route: &route, number: life.number };
+    let here = Here(&connection);
     let end = connection.live(stream, taken, orders).await;
     drop(here);
     // The descriptors are closed: the next client may have the place.
@@ -79,17 +79,18 @@ pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket,
 }
 
 /// A connection that faults can reach; dropped however it ends.
-struct Here<'a> {
-    route: &'a Route,
-    number: u64,
-}
+struct Here<'a>(&'a Connection<'a>);
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
+        let Connection { route, life, .. } = self.0;
+        route.now().faults.leave(life.number);
+        // A bug in one connection ends that one, and is not passed over in silence.
         if std::thread::panicking() {
-            self.route.common.emitter.process().count_panic();
+            route.common.emitter.process().count_panic();
+            let error = Some("a bug in this program; please report it".into());
+            self.0.tell_closed(End { error, ..End::new(Ending::Error, Side::None) });
         }
-        self.route.now().faults.leave(self.number);
     }
 }
 
@@ -210,11 +211,11 @@ impl Connection<'_> {
         let link = match dialled {
             Err(end) => return self.finish(client, end).await,
             Ok(Err(error)) => {
-                let ending = match error {
-                    DialError::Timeout => Ending::ConnectTimeout,
+                let result = error.result();
+                let ending = match result {
+                    ConnectResult::Timeout => Ending::ConnectTimeout,
                     _ => Ending::Connect,
                 };
-                let result = error.result();
                 let error: Arc<str> = error.to_string().into();
                 route.tell(Fact::UpstreamFailed {
                     of: self.life.reference(),

@@ -131,3 +131,61 @@ fn line(stream: &mut impl BufRead) -> String {
     stream.read_line(&mut line).expect("a line");
     line.trim_end_matches(['\r', '\n']).to_owned()
 }
+
+/// A stream of server-sent events.
+pub(crate) struct EventStream(BufReader<Chunks>);
+
+impl EventStream {
+    /// Opens it.
+    pub(crate) fn open(api: Api, path: &str, headers: &[&str]) -> Self {
+        let mut stream = tame(TcpStream::connect_timeout(&api.0, secs(20)).expect("the control API"));
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", api.0);
+        for header in headers {
+            request.push_str(header);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut stream = BufReader::new(stream);
+        let status = line(&mut stream);
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+        while !line(&mut stream).is_empty() {}
+        EventStream(BufReader::new(Chunks { stream, left: 0 }))
+    }
+
+    /// The next event: its id, its name and its data.
+    pub(crate) fn next(&mut self) -> (String, String, Value) {
+        let (mut id, mut name, mut data) = (String::new(), String::new(), Value::Null);
+        loop {
+            let line = line(&mut self.0);
+            match line.split_once(": ") {
+                Some(("id", value)) => id = value.to_owned(),
+                Some(("event", value)) => name = value.to_owned(),
+                Some(("data", value)) => data = serde_json::from_str(value).expect("JSON"),
+                _ if line.is_empty() && !id.is_empty() => return (id, name, data),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A body in chunks, as the bytes it stands for.
+struct Chunks {
+    stream: BufReader<TcpStream>,
+    left: u64,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            let mut size = line(&mut self.stream);
+            if size.is_empty() {
+                size = line(&mut self.stream);
+            }
+            self.left = u64::from_str_radix(&size, 16).unwrap_or(0);
+        }
+        let n = (&mut self.stream).take(self.left).read(to)?;
+        self.left -= n as u64;
+        Ok(n)
+    }
+}

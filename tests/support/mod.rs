@@ -25,7 +25,7 @@ pub(crate) use client::{
 };
 pub(crate) use daemon::{Daemon, bare};
 pub(crate) use event::{Event, Events};
-pub(crate) use http::{Answer, Api, read_answer};
+pub(crate) use http::{Answer, Api, EventStream, read_answer};
 pub(crate) use proc::{cpu_time, descriptors, listening_ports, queues, resident};
 pub(crate) use scope::{heavy, within};
 pub(crate) use setup::{Setup, route};
