@@ -2,23 +2,38 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
-use crate::config::Overrides;
+use super::client::ClientFlags;
+use super::connections::Connections;
+use super::events::Events;
+use super::fault::FaultCommand;
+use super::gate::{Close, Open};
+use super::healthcheck::Healthcheck;
+use crate::config::{AdminSpec, Overrides};
 use crate::observe::{Filter, Format};
 use crate::route::Bind;
 use crate::spec::Period;
 
 const EXAMPLES: &str = "\
-Examples:
-  chaos-proxy demo                                 try it: four routes, no file needed
-  chaos-proxy --config routes.yaml                 serve what the file says
-  chaos-proxy --config routes.yaml --seed 42       the same chaos again
-  chaos-proxy check routes.yaml                    find every mistake in a file
-  chaos-proxy explain routes.yaml                  say in plain words what will happen
+Each of these flags has a variable: --log-level is CHAOS_PROXY_LOG_LEVEL.
 
-Stop it with SIGTERM or Ctrl-C: connections under way finish, a second signal ends them.";
+Examples:
+  chaos-proxy demo                                try it: no file needed
+  chaos-proxy --config routes.yaml --seed 42      the same chaos again
+  chaos-proxy check routes.yaml                   find every mistake in a file
+  chaos-proxy explain routes.yaml                 say in words what will happen
+  chaos-proxy routes                              what listens, what goes wrong
+  chaos-proxy fault add db latency --delay 200ms  break it, now
+  chaos-proxy fault rm db latency                 mend it; restore: all of it
+  chaos-proxy close db --connections reset        a service is down; open db: up
+  chaos-proxy connections --route db              who is connected
+  chaos-proxy events --json                       everything that happens
+  chaos-proxy reload                              read the file again
+
+Ctrl-C or SIGTERM: connections under way finish, a second signal ends them.";
 
 /// A TCP proxy that makes the network go wrong: on purpose, exactly as asked, and the same way again tomorrow.
 #[derive(Debug, Parser)]
@@ -34,30 +49,52 @@ pub(super) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct ServeFlags {
     /// The configuration, YAML or JSON
-    #[arg(long, short, global = true, value_name = "FILE", env = "CHAOS_PROXY_CONFIG")]
+    #[arg(long, short, value_name = "FILE", hide_env = true, env = "CHAOS_PROXY_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    /// Default address to listen on; "*" is every address of both families
-    #[arg(long, global = true, value_name = "ADDR", env = "CHAOS_PROXY_BIND", value_parser = as_in_a_file::<Bind>)]
+    /// Default address to listen on; "*" is every one
+    #[arg(long, value_name = "ADDR", hide_env = true, env = "CHAOS_PROXY_BIND", value_parser = as_in_a_file::<Bind>)]
     pub(super) bind: Option<Bind>,
+    /// Where the control API listens, or off
+    #[arg(long, value_name = "ADDR|off", hide_env = true, env = "CHAOS_PROXY_ADMIN")]
+    pub(super) admin: Option<AdminSpec>,
     /// The seed of all chance
-    #[arg(long, global = true, value_name = "N", env = "CHAOS_PROXY_SEED")]
+    #[arg(long, value_name = "N", hide_env = true, env = "CHAOS_PROXY_SEED")]
     pub(super) seed: Option<u64>,
-    /// What to log: a level, or levels by target (warn,connection=info)
-    #[arg(long, global = true, value_name = "LEVEL", env = "CHAOS_PROXY_LOG_LEVEL")]
+    /// What to log: info, or warn,connection=info
+    #[arg(long, value_name = "LEVEL", hide_env = true, env = "CHAOS_PROXY_LOG_LEVEL")]
     pub(super) log_level: Option<Filter>,
     /// How to log
-    #[arg(long, global = true, value_name = "FORMAT", env = "CHAOS_PROXY_LOG_FORMAT")]
+    #[arg(long, value_name = "FORMAT", hide_env = true, env = "CHAOS_PROXY_LOG_FORMAT")]
     pub(super) log_format: Option<LogFormat>,
-    /// How long connections may take to finish when stopping, such as 25s
-    #[arg(long, global = true, value_name = "DURATION", env = "CHAOS_PROXY_DRAIN_TIMEOUT")]
+    /// How long connections may finish when stopping
+    #[arg(long, value_name = "DURATION", hide_env = true, env = "CHAOS_PROXY_DRAIN_TIMEOUT")]
     pub(super) drain_timeout: Option<Period>,
+    /// Reload whenever the file changes
+    #[arg(long, hide_env = true, env = "CHAOS_PROXY_WATCH", value_parser = BoolishValueParser::new())]
+    pub(super) watch: bool,
 }
 
 impl ServeFlags {
+    /// These, and where they say nothing the others.
+    pub(super) fn or(self, others: &ServeFlags) -> ServeFlags {
+        let others = others.clone();
+        ServeFlags {
+            config: self.config.or(others.config),
+            bind: self.bind.or(others.bind),
+            admin: self.admin.or(others.admin),
+            seed: self.seed.or(others.seed),
+            log_level: self.log_level.or(others.log_level),
+            log_format: self.log_format.or(others.log_format),
+            drain_timeout: self.drain_timeout.or(others.drain_timeout),
+            watch: self.watch || others.watch,
+        }
+    }
+
     /// What they say over the file.
     pub(super) fn overrides(&self) -> Overrides {
         Overrides {
             bind: self.bind,
+            admin: self.admin.clone(),
             seed: self.seed,
             log_level: self.log_level.clone(),
             log_format: self.log_format.map(Format::from),
@@ -71,14 +108,12 @@ fn as_in_a_file<T: DeserializeOwned>(text: &str) -> Result<T, serde::de::value::
     T::deserialize(text.into_deserializer())
 }
 
+// Without a comment on each word, so that `--help` has a line for the flag and not five.
 /// The log formats as flags spell them.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Text on a terminal, JSON lines otherwise
     Auto,
-    /// Lines for a person
     Text,
-    /// One JSON object a line
     Json,
 }
 
@@ -100,7 +135,7 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Say in plain sentences what will happen to a connection on each route
+    /// Say in plain words what will happen to a connection
     Explain {
         /// The configurations
         #[arg(required = true, value_name = "FILE")]
@@ -109,7 +144,28 @@ pub(super) enum Command {
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Serve a few routes that need no file and no upstream
-    Demo,
+    // The variables are read once, by the flags before the command: here they would beat those.
+    #[command(mut_args(|arg| arg.env(Resettable::Reset)))]
+    Demo(ServeFlags),
+    /// Show the routes of a running daemon
+    Routes(ClientFlags),
+    /// Break and mend a running daemon: add, set, rm and ls faults
+    #[command(subcommand)]
+    Fault(FaultCommand),
+    /// Let a route listen again
+    Open(Open),
+    /// Stop a route from listening, and end its connections
+    Close(Close),
+    /// Show the open connections, or end one
+    Connections(Connections),
+    /// Take back every change since the file was read
+    Restore(ClientFlags),
+    /// Read the configuration file again
+    Reload(ClientFlags),
+    /// Show what happens, as it happens
+    Events(Events),
+    /// Exit 0 if the daemon is ready, else 1
+    Healthcheck(Healthcheck),
 }
 
 #[cfg(test)]
@@ -125,5 +181,34 @@ mod tests {
         let help = command.render_help().to_string();
         assert!(help.lines().count() <= 50, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+
+    fn demo(words: &[&str]) -> ServeFlags {
+        let cli = Cli::try_parse_from([&["chaos-proxy"], words].concat()).unwrap();
+        let Some(Command::Demo(flags)) = cli.command else { unreachable!() };
+        flags.or(&cli.serve)
+    }
+
+    #[test]
+    fn flags_of_the_daemon_stand_before_demo_or_behind_it() {
+        assert_eq!(demo(&["--seed", "1", "demo"]).seed, Some(1));
+        assert_eq!(demo(&["demo", "--seed", "1"]).seed, Some(1));
+        assert_eq!(demo(&["--seed", "1", "demo", "--seed", "2", "--watch"]).seed, Some(2));
+        // Variables are read before the command only: behind it they would beat the flags before it.
+        let command = Cli::command();
+        let env = |command: &clap::Command| {
+            let args = command.get_arguments().filter(|arg| arg.get_env().is_some());
+            args.count()
+        };
+        assert_eq!((env(&command), env(command.find_subcommand("demo").unwrap())), (8, 0));
+    }
+
+    #[test]
+    fn the_admin_address_is_that_of_a_file_or_off() {
+        let admin = |text| demo(&["demo", "--admin", text]).overrides().admin;
+        assert_eq!((admin("off"), admin("false")), (Some(AdminSpec::Off), Some(AdminSpec::Off)));
+        let Some(AdminSpec::Listen(listen)) = admin("localhost:9000") else { unreachable!() };
+        assert_eq!(listen.0.to_string(), "127.0.0.1:9000");
+        assert!(Cli::try_parse_from(["chaos-proxy", "--admin", "9000"]).is_err());
     }
 }

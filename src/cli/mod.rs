@@ -1,15 +1,32 @@
 //! The command line: arguments → what to do → exit code. One file a command.
 
+mod address;
 mod banner;
 mod check;
+mod client;
+mod connections;
 mod demo;
+mod events;
 mod exit;
 mod explain;
+mod fault;
 mod flags;
+mod gate;
+mod healthcheck;
+mod refusal;
+mod reload;
+mod routes;
 mod said;
 mod schema;
 mod serve;
 mod signals;
+mod sse;
+mod stop;
+mod table;
+mod target;
+mod token;
+mod undo;
+mod views;
 
 use std::process::ExitCode;
 
@@ -27,10 +44,19 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         None => serve::run(&cli.serve),
-        Some(Command::Demo) => demo::run(&cli.serve),
+        Some(Command::Demo(flags)) => demo::run(&flags.clone().or(&cli.serve)),
         Some(Command::Check { files }) => answer(check::run(files)),
         Some(Command::Explain { files }) => answer(explain::run(files)),
         Some(Command::Schema) => print(&schema::run()).map(|()| Exit::Done),
+        Some(Command::Routes(flags)) => stop::tell(routes::run(flags)),
+        Some(Command::Fault(command)) => stop::tell(fault::run(command)),
+        Some(Command::Open(open)) => stop::tell(gate::open(open)),
+        Some(Command::Close(close)) => stop::tell(gate::close(close)),
+        Some(Command::Connections(connections)) => stop::tell(connections::run(connections)),
+        Some(Command::Restore(flags)) => stop::tell(reload::restore(flags)),
+        Some(Command::Reload(flags)) => stop::tell(reload::reload(flags)),
+        Some(Command::Events(events)) => stop::tell(events::run(events)),
+        Some(Command::Healthcheck(healthcheck)) => stop::tell(healthcheck::run(healthcheck)),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         say(&format!("{failure:#}"));
@@ -57,10 +83,16 @@ fn say(text: &str) {
 
 /// Prints what a command was asked for. A reader that went away is no failure of ours; a full disk is one.
 fn print(text: &str) -> anyhow::Result<()> {
+    print_or_gone(text).map(|_| ())
+}
+
+/// The same; says whether there still is a reader.
+fn print_or_gone(text: &str) -> anyhow::Result<bool> {
     use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write the answer"),
     }
 }

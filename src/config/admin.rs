@@ -87,6 +87,18 @@ impl<'de> Deserialize<'de> for AdminSpec {
     }
 }
 
+/// The short form alone, as a flag or a variable says it.
+impl std::str::FromStr for AdminSpec {
+    type Err = serde::de::value::Error;
+
+    fn from_str(text: &str) -> Result<AdminSpec, Self::Err> {
+        match text {
+            "false" => Ok(AdminSpec::Off),
+            _ => ShortVisitor.visit_str(text),
+        }
+    }
+}
+
 struct Short(AdminSpec);
 
 impl<'de> Deserialize<'de> for Short {

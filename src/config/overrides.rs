@@ -1,5 +1,6 @@
 //! What flags and environment variables say over the file.
 
+use super::admin::AdminSpec;
 use super::document::Typed;
 use crate::observe::{Filter, Format, LogSpec};
 use crate::route::Bind;
@@ -10,6 +11,8 @@ use crate::spec::{Field, Period};
 pub struct Overrides {
     /// In place of `bind`.
     pub bind: Option<Bind>,
+    /// In place of `admin`.
+    pub admin: Option<AdminSpec>,
     /// In place of `seed`.
     pub seed: Option<u64>,
     /// In place of `log.level`.
@@ -26,6 +29,7 @@ impl Typed {
     pub fn over(mut self, overrides: &Overrides) -> Typed {
         let document = &mut self.document;
         put(&mut document.bind, overrides.bind);
+        put(&mut document.admin, overrides.admin.clone());
         put(&mut document.seed, overrides.seed);
         put(&mut document.drain_timeout, overrides.drain_timeout);
         if overrides.log_level.is_some() || overrides.log_format.is_some() {

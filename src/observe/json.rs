@@ -229,7 +229,7 @@ impl<'a> Record<'a> {
 }
 
 /// JSON allows raw what a terminal acts on: DEL, C1 controls and characters that turn the direction of text.
-fn escape_beyond_json(json: String) -> String {
+pub(crate) fn escape_beyond_json(json: String) -> String {
     use std::fmt::Write;
     if !json.chars().any(crate::spec::text::is_hostile) {
         return json;

@@ -21,6 +21,7 @@ pub(crate) use event::unmapped;
 pub use event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, Firing, Level};
 pub use histogram::{Histogram, Snapshot};
 pub use journal::Journal;
+pub(crate) use json::escape_beyond_json;
 pub use log_config::{Filter, FilterError, Format, LogConfig, LogSpec};
 pub use process::ProcessStats;
 pub use stats::{FaultStats, Meter, RouteStats};

@@ -1,0 +1,38 @@
+//! Tables: columns as wide as what is in them, the last one as it comes.
+
+/// A table with a head line; `none` where there is no row.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, none: &str) -> String {
+    if rows.is_empty() {
+        return format!("{none}\n");
+    }
+    let lines: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for line in &lines {
+        let cells: Vec<String> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_their_heads() {
+        let rows = [["web", "1"], ["a-longer-name", "22"]].map(|row| row.map(str::to_owned));
+        assert_eq!(
+            table(["ROUTE", "N"], rows.to_vec(), "nothing"),
+            "ROUTE          N\nweb            1\na-longer-name  22\n"
+        );
+        assert_eq!(table(["ROUTE"], Vec::new(), "no routes"), "no routes\n");
+    }
+}
