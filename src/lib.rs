@@ -5,7 +5,7 @@
 //! route's address and stops everything.
 //!
 //! Modules use each other in one direction only, from the top of this list to the bottom: `cli`, `daemon`, `config`,
-//! `route`, `upstream`, `relay`, `fault`, `observe`, `spec`.
+//! `route`, `upstream`, `relay`, `fault`, `observe`, `spec`; `admin` stands beside `cli` and uses what is below them.
 
 pub mod admin;
 pub mod cli;

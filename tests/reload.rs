@@ -241,3 +241,58 @@ fn an_expired_fault_stays_gone_until_its_item_changes() {
         gone(2);
     });
 }
+
+/// What the API changed is undone by a reload, and listed; a reload during a drain is refused, and the drain goes on.
+#[test]
+fn a_reload_undoes_what_was_changed_since_and_is_refused_while_draining() {
+    within(secs(20), || {
+        let mut daemon =
+            Setup::routes([route("it", "builtin:echo", ""), route("b", "builtin:echo", "")]).admin().start();
+        let api = daemon.api();
+        api.post("/v1/routes/it/faults", "{\"latency\": {\"delay\": \"1ms\"}}").expect(201);
+        api.post("/v1/routes/b/close", "").expect(200);
+        let body = "{\"name\": \"new\", \"localPort\": \"auto\", \"upstream\": \"builtin:echo\"}";
+        api.post("/v1/routes", body).expect(201);
+        let reloaded = api.post("/v1/reload", "").expect(200);
+        let expected = serde_json::json!(["it - latency", "b.enabled false → true", "- route new"]);
+        let sorted = |list: &serde_json::Value| {
+            let mut list: Vec<String> =
+                list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect();
+            list.sort();
+            list
+        };
+        assert_eq!(sorted(&reloaded["changes"]), sorted(&expected));
+        assert_eq!(sorted(&reloaded["undone"]), sorted(&expected));
+        assert_eq!(reloaded["generation"], 5);
+
+        let mut live = connect(daemon.address("it"));
+        ping(&mut live).unwrap();
+        daemon.signal(Signal::TERM);
+        daemon.wait_for("it drains", secs(5), |event| event.text("event") == "drain.begun");
+        eventually(secs(5), "it is not ready", || api.get("/readyz").status == 503);
+        assert_eq!(api.get("/livez").status, 200);
+        assert_eq!(api.post("/v1/reload", "").status, 409);
+        assert_eq!(api.patch("/v1/routes/it", "{\"latencyMs\": 1}").status, 409);
+        assert_eq!(api.get("/v1/status").expect(200)["draining"], true);
+        daemon.signal(Signal::HUP);
+        ping(&mut live).unwrap();
+        drop(live);
+        assert_eq!(daemon.exit_code(secs(5)).0, Some(0));
+    });
+}
+
+/// However many signals come while a reload is under way, the last file is what is in force in the end.
+#[test]
+fn the_last_of_many_files_wins() {
+    within(secs(20), || {
+        let setup =
+            |n: u64| Setup::routes([route("it", "builtin:echo", &format!("timeouts: {{connect: {n}ms}}"))]);
+        let daemon = setup(1).start();
+        for n in 2..=300 {
+            reload(&daemon, &setup(n));
+        }
+        daemon.wait_for("the last file", secs(10), |event| {
+            changes(event).iter().any(|change| change.ends_with("→ 300ms"))
+        });
+    });
+}

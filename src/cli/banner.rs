@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::say;
@@ -14,9 +15,15 @@ use crate::route::Route;
 use crate::spec::text::shown;
 
 /// Shows what is open. In JSON the events have told it; the seed is told whatever the log level.
-pub(super) fn show(daemon: &Handle, source: &str, log_config: &LogConfig, drain: Drain) {
+pub(super) fn show(
+    daemon: &Handle,
+    source: &str,
+    control: Option<SocketAddr>,
+    log_config: &LogConfig,
+    drain: Drain,
+) {
     if log::is_text(log_config.format) {
-        say(&table(daemon, source, drain));
+        say(&table(daemon, source, control, drain));
     } else if !tracing::enabled!(target: "config", tracing::Level::INFO) {
         let fact = Fact::ConfigApplied {
             generation: 1,
@@ -28,9 +35,14 @@ pub(super) fn show(daemon: &Handle, source: &str, log_config: &LogConfig, drain:
     }
 }
 
-fn table(daemon: &Handle, source: &str, drain: Drain) -> String {
+fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drain) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let mut text = format!("chaos-proxy {version}   seed {}   config {}\n\n", daemon.seed(), shown(source));
+    let mut text = format!(
+        "chaos-proxy {version}   seed {}   config {}   generation {}\n\n",
+        daemon.seed(),
+        shown(source),
+        daemon.control().generation()
+    );
     let mut rows = vec![["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"].map(str::to_owned)];
     rows.extend(daemon.routes().iter().map(|route| row(route)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -39,6 +51,9 @@ fn table(daemon: &Handle, source: &str, drain: Drain) -> String {
         let [a, b, c] = widths;
         // Writing into a String cannot fail.
         let _ = writeln!(text, "  {route:a$}   {listen:b$}   {upstream:c$}   {faults}");
+    }
+    if let Some(control) = control {
+        let _ = write!(text, "\n  control http://{control}   metrics /metrics");
     }
     let _ = write!(text, "\n  Ctrl-C drains ({}), again to stop now.\n", span(drain.timeout));
     text

@@ -15,7 +15,7 @@ use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
 
 /// The most faults a route may list.
-pub(super) const MAX_FAULTS: usize = 64;
+pub(crate) const MAX_FAULTS: usize = 64;
 
 /// What a document means, or everything that is wrong with it.
 pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {

@@ -41,6 +41,7 @@ pub use admin::{AdminFull, AdminSpec, Listen};
 pub use body::BodyError;
 pub use diff::{Change, changes};
 pub use document::{Document, Typed};
+pub(crate) use meaning::MAX_FAULTS;
 pub use origin::Origin;
 pub use overrides::Overrides;
 pub use refused::{Problem, Refused};

@@ -1,7 +1,8 @@
 //! What flags and environment variables say over the file.
 
 use super::admin::AdminSpec;
-use super::document::Typed;
+use super::document::{Document, Typed};
+use super::{Config, Refused};
 use crate::observe::{Filter, Format, LogSpec};
 use crate::route::Bind;
 use crate::spec::{Field, Period};
@@ -21,6 +22,15 @@ pub struct Overrides {
     pub log_format: Option<Format>,
     /// In place of `drainTimeout`.
     pub drain_timeout: Option<Period>,
+}
+
+impl Overrides {
+    /// What they mean without a file: every default, and no route.
+    pub fn alone(&self) -> Result<Config, Refused> {
+        let mut typed = Document::read(b"{\"routes\": []}", "flags", &|_| None)?;
+        typed.may_be_empty = true;
+        typed.over(self).mean()
+    }
 }
 
 impl Typed {

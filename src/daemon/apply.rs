@@ -79,7 +79,11 @@ async fn swap(
                 member.route.change(config, seen);
                 routes.push((member.route.clone(), source, Some(place)));
             }
-            (None, Some(share)) => routes.push((Route::new(config, &shared.common, share), source, None)),
+            (None, Some(share)) => {
+                let route = Route::new(config, &shared.common, share);
+                route.watch_the_clock();
+                routes.push((route, source, None));
+            }
             // Who has no place has a share.
             (None, None) => {}
         }
@@ -129,6 +133,7 @@ async fn swap(
     }
     state.members = fresh.into_iter().map(|(member, _)| member).collect();
     shared.publish(&state.members);
+    shared.depart(&removed);
     removed.iter().chain(&disabled).map(|route| let_go(shared, state, route, live)).sum()
 }
 

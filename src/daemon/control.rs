@@ -16,7 +16,7 @@ use crate::config::{self, Admin, BodyError, Change, Config, Refused};
 use crate::fault::{Fault, How};
 use crate::observe::{By, Emitter, Fact, Format, log};
 use crate::relay::Dismissal;
-use crate::route::Route;
+use crate::route::{ConnectionView, Route};
 
 /// Looks at a running daemon and changes it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -137,13 +137,12 @@ impl Control {
         let shared = &self.shared;
         let (started, began) = shared.started;
         let draining = shared.is_draining();
-        let listens = |route: &Arc<Route>| route.address().is_some() || !route.config().enabled;
         Status {
             generation: self.generation(),
             seed: shared.seed,
             started,
             uptime: began.elapsed(),
-            ready: !draining && shared.routes().iter().all(listens),
+            ready: !draining && shared.routes().iter().all(|route| route.is_as_configured()),
             draining,
         }
     }
@@ -176,9 +175,28 @@ impl Control {
         self.shared.common.budget.control()
     }
 
+    /// The live connections, of one route or of all, by id. Those of a route that was removed are among them.
+    pub fn connections(&self, of: Option<&str>) -> Result<Vec<ConnectionView>, ControlError> {
+        let mut routes = self.shared.all_routes();
+        if let Some(name) = of {
+            routes.retain(|route| **route.name() == *name);
+            if routes.is_empty() {
+                return Err(ControlError::NoRoute(name.to_owned()));
+            }
+        }
+        let mut connections: Vec<_> = routes.iter().flat_map(|route| route.connections()).collect();
+        connections.sort_unstable_by_key(|connection| connection.id);
+        Ok(connections)
+    }
+
     /// Ends a live connection; false: there is none of this id.
     pub fn end_connection(&self, id: u64, how: How) -> bool {
-        self.shared.routes().iter().any(|route| route.dismiss(id, dismissal(how)))
+        self.shared.all_routes().iter().any(|route| route.dismiss(id, dismissal(how)))
+    }
+
+    /// Ends all live connections of a route, and says how many.
+    pub fn end_connections(&self, route: &str, how: How) -> Result<u64, ControlError> {
+        Ok(self.route(route)?.dismiss_all(dismissal(how)))
     }
 
     /// Every change goes through here: `edit` is given the configuration in force and changes it, while nobody else does.
@@ -252,8 +270,8 @@ impl Control {
         let mut applied = self.enable(route, false, live, by).await?;
         if applied.changes.is_empty() {
             applied.ended = match live {
-                Live::Close => self.route(route)?.dismiss_all(Dismissal::Close),
-                Live::Reset => self.route(route)?.dismiss_all(Dismissal::Reset),
+                Live::Close => self.end_connections(route, How::Close)?,
+                Live::Reset => self.end_connections(route, How::Reset)?,
                 Live::Keep | Live::Drain => 0,
             };
         }
@@ -361,6 +379,11 @@ async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, ControlError> {
     let undone = undone.map(|change| change.text.clone()).collect();
     let applied = put(shared, &mut state, &old, new, by, Live::Drain).await?;
     state.file = file;
+    if applied.changes.is_empty() {
+        // Whoever asked by signal has nowhere else to see that it was done.
+        let (generation, seed, changes) = (applied.generation, shared.seed, Arc::default());
+        shared.common.emitter.emit(Fact::ConfigApplied { generation, seed, by, changes });
+    }
     Ok(Applied { undone, ..applied })
 }
 
@@ -403,7 +426,7 @@ fn as_it_runs(old: &Config, mut new: Config) -> Result<Config, ControlError> {
     if new.seed.is_some_and(|seed| Some(seed) != old.seed) {
         return Err(ControlError::NeedsRestart("seed"));
     }
-    if new.admin != Admin::Default && new.admin != old.admin {
+    if !same_admin(&new.admin, &old.admin) {
         return Err(ControlError::NeedsRestart("admin"));
     }
     if new.log.format != Format::Auto && new.log.format != old.log.format {
@@ -413,6 +436,19 @@ fn as_it_runs(old: &Config, mut new: Config) -> Result<Config, ControlError> {
     new.admin = old.admin.clone();
     new.log.format = old.log.format;
     Ok(new)
+}
+
+/// Whether an admin that is asked for is the one that runs.
+fn same_admin(asked: &Admin, runs: &Admin) -> bool {
+    match (asked, runs) {
+        (Admin::Default, _) => true,
+        // A port that the system chose is the one that was asked for.
+        (
+            Admin::On { listen, token_file, allowed_hosts },
+            Admin::On { listen: at, token_file: file, allowed_hosts: hosts },
+        ) if listen.port() == 0 => (listen.ip(), token_file, allowed_hosts) == (at.ip(), file, hosts),
+        _ => asked == runs,
+    }
 }
 
 fn texts(changes: &[Change]) -> Vec<String> {

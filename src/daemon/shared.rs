@@ -1,7 +1,7 @@
 //! What a running daemon is: the state that one change at a time may touch, and what everybody may look at.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use tokio::sync::{Mutex, OnceCell, watch};
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     /// Held from the reading of the file to its being in force: the last one read must be the last one applied.
     pub(super) reloading: Mutex<()>,
     routes: RwLock<Arc<[Arc<Route>]>>,
+    /// Routes that are out of the configuration, as long as connections of theirs live.
+    departed: RwLock<Vec<Weak<Route>>>,
     pub(super) draining: AtomicBool,
     pub(super) drained: OnceCell<Drained>,
     /// Ends what runs beside the routes.
@@ -73,6 +75,7 @@ impl Shared {
             state: Mutex::new(State { settings, members: Vec::new(), file }),
             reloading: Mutex::default(),
             routes: RwLock::default(),
+            departed: RwLock::default(),
             draining: AtomicBool::new(false),
             drained: OnceCell::new(),
             over: CancellationToken::new(),
@@ -88,6 +91,21 @@ impl Shared {
     pub(super) fn publish(&self, members: &[Member]) {
         let routes = members.iter().map(|member| member.route.clone()).collect();
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+
+    /// Remembers routes that have just been taken out.
+    pub(super) fn depart(&self, removed: &[Arc<Route>]) {
+        let mut departed = self.departed.write().unwrap_or_else(PoisonError::into_inner);
+        departed.retain(|route| route.strong_count() > 0);
+        departed.extend(removed.iter().map(Arc::downgrade));
+    }
+
+    /// Every route that may have connections, those included that are not in the configuration any more.
+    pub(super) fn all_routes(&self) -> Vec<Arc<Route>> {
+        let mut routes = self.routes().to_vec();
+        let departed = self.departed.read().unwrap_or_else(PoisonError::into_inner);
+        routes.extend(departed.iter().filter_map(Weak::upgrade));
+        routes
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -12,7 +12,7 @@ struct Civil {
 }
 
 /// `2026-11-20T14:03:07.123456Z`
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let Civil { year, month, day, second_of_day: s, micros } = civil(time);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z", s / 3600, s / 60 % 60, s % 60)
 }

@@ -16,6 +16,7 @@ pub mod text;
 mod words;
 mod writer;
 
+pub(crate) use clock::rfc3339;
 pub use emitter::Emitter;
 pub(crate) use event::unmapped;
 pub use event::{By, Bytes, ConnectionRef, DeedDone, Event, Fact, Firing, Level};

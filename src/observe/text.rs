@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::clock;
-use super::event::{Bytes, ConnectionRef, Event, Fact, unmapped};
+use super::event::{By, Bytes, ConnectionRef, Event, Fact, unmapped};
 use super::words::{Ending, Side};
 use crate::spec::text::shown;
 
@@ -23,7 +23,7 @@ impl Event {
     fn write_text(&self, line: &mut String) -> Option<std::fmt::Result> {
         let told = match &self.fact {
             Fact::RouteOpened { at_start: true, .. } => return None,
-            Fact::ConfigApplied { generation: 1, .. } => return None,
+            Fact::ConfigApplied { by: By::Start, .. } => return None,
             Fact::ControlOpened { .. } => return None,
             Fact::RouteOpened { route, listen, upstream, .. } => {
                 write!(line, " {}  listens on {listen}, forwards to {}", shown(route), shown(upstream))
@@ -74,9 +74,14 @@ impl Event {
                 }
                 about(line, of, &what)
             }
-            Fact::ConfigApplied { generation, changes, .. } => {
+            Fact::ConfigApplied { generation, changes, by, .. } => {
                 let changes: Vec<_> = changes.iter().map(|change| shown(change)).collect();
-                write!(line, " generation {generation}: {}", changes.join(", "))
+                let changes =
+                    if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") };
+                match by {
+                    By::Signal | By::File => write!(line, " reloaded, generation {generation}: {changes}"),
+                    _ => write!(line, " generation {generation}: {changes}"),
+                }
             }
             Fact::ConfigRefused { generation, error, .. } => {
                 write!(line, " kept generation {generation}: {}", shown(error))

@@ -123,7 +123,7 @@ impl Route {
     /// A route whose faults arrive now. It does not listen yet.
     pub fn new(config: RouteConfig, common: &Common, share: Share) -> Arc<Self> {
         let dice = common.dice.name(&config.name);
-        let route = Arc::new(Route {
+        Arc::new(Route {
             name: config.name.clone(),
             stats: Arc::default(),
             common: common.clone(),
@@ -138,9 +138,12 @@ impl Route {
             changed: Arc::default(),
             accepted: AtomicU64::new(0),
             removed: AtomicBool::new(false),
-        });
-        tokio::spawn(expire_faults(Arc::downgrade(&route), route.changed.clone()));
-        route
+        })
+    }
+
+    /// Lets its faults go when their time is over, as long as it is there.
+    pub fn watch_the_clock(self: &Arc<Self>) {
+        tokio::spawn(expire_faults(Arc::downgrade(self), self.changed.clone()));
     }
 
     /// Its name.
@@ -157,6 +160,12 @@ impl Route {
     /// Where it listens; none while it is closed.
     pub fn address(&self) -> Option<SocketAddr> {
         self.now().address
+    }
+
+    /// Whether it listens if it should.
+    pub fn is_as_configured(&self) -> bool {
+        let now = self.now();
+        now.address.is_some() || !now.config.enabled
     }
 
     /// Notes where it listens.

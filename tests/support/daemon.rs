@@ -52,6 +52,17 @@ impl Daemon {
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).arg("--config").arg(&config).args(&setup.arguments);
         clean(&mut command);
+        Self::launch(command, directory, log)
+    }
+
+    /// Starts the program with these arguments and nothing else.
+    pub(crate) fn with_arguments(arguments: &[String]) -> Self {
+        let mut command = bare();
+        command.args(arguments);
+        Self::launch(command, tempfile::tempdir().expect("a directory"), Stdio::piped())
+    }
+
+    fn launch(mut command: Command, directory: TempDir, log: Stdio) -> Self {
         let stdout = File::create(directory.path().join("stdout")).expect("a file");
         let mut child = command.stdout(stdout).stderr(log).spawn().expect("the program starts");
         let pid = Pid::from_child(&child);

@@ -52,6 +52,12 @@ impl Setup {
         self
     }
 
+    /// Without the line that turns the control API off: another one stands for it.
+    pub(crate) fn without_admin_off(mut self) -> Self {
+        self.top.remove(0);
+        self
+    }
+
     /// A line at the top level of the configuration.
     pub(crate) fn top(mut self, line: &str) -> Self {
         self.top.push(line.to_owned());

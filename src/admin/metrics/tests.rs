@@ -142,17 +142,18 @@ impl Daemon {
         let common = Common {
             dice: Dice::new(1),
             emitter: Emitter::default(),
-            budget: Budget::new(100, routes.len()),
+            budget: Budget::new(100),
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop::default(),
+            ended: Arc::default(),
             cut: Arc::default(),
             generation: Arc::new(AtomicU64::new(1)),
-            drain_idle: None,
+            drain_idle: Arc::default(),
         };
         let routes = routes.iter().map(|(name, faults)| {
             let faults = faults.iter().map(|name| named(name)).collect();
-            Route::new(config(name, faults), &common)
+            Route::new(config(name, faults), &common, common.budget.share().unwrap())
         });
         Daemon { routes: routes.collect(), emitter: common.emitter.clone() }
     }
@@ -197,7 +198,7 @@ impl Daemon {
         let route = &self.routes[0];
         let of = ConnectionRef { route: route.name().clone(), number, id: number, client };
         self.tell(Fact::ConnectionOpened { of: of.clone() });
-        let upstream = route.upstream_text().clone();
+        let upstream = route.upstream_text();
         let duration = Duration::from_millis(3);
         self.tell(Fact::UpstreamConnected { of: of.clone(), upstream, duration });
         for way in route.fault_counts() {
@@ -229,7 +230,7 @@ impl Daemon {
     fn failed(&self, result: ConnectResult) {
         let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let of = ConnectionRef { route: self.routes[0].name().clone(), number: 1, id: 1, client };
-        let (upstream, error) = (self.routes[0].upstream_text().clone(), result.word().into());
+        let (upstream, error) = (self.routes[0].upstream_text(), result.word().into());
         self.tell(Fact::UpstreamFailed { of, upstream, duration: Duration::from_secs(5), error, result });
     }
 }
@@ -422,11 +423,9 @@ fn ten_thousand_clients_add_no_series() {
 fn a_fault_that_is_gone_takes_its_series_along_and_its_firings_stay_in_the_sum() {
     let daemon = Daemon::new(&[("db", &["drop", "noop"])]);
     daemon.connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), 1);
-    let kept = |faults: &mut Vec<Fault>| {
-        faults.retain(|fault| *fault.name != *"noop");
-        Ok::<(), ()>(())
-    };
-    daemon.routes[0].edit_faults(kept).unwrap();
+    let mut config = daemon.routes[0].config();
+    config.faults.retain(|fault| *fault.name != *"noop");
+    daemon.routes[0].change(config, &[]);
     let told = |read: &Read, name: &str| {
         read.samples
             .keys()

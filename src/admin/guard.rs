@@ -1,0 +1,280 @@
+//! Who may ask. A pure function over the head of a request.
+//!
+//! A browser on the same machine reaches a loopback address too, so that a foreign page could: therefore the name it
+//! asked for, and the page it asks from, must be ours.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::{StatusCode, Uri};
+
+use super::problem::{Problem, unauthorized};
+use super::token::Token;
+
+/// Paths for probes and scrapers, who know no token and no name.
+pub(super) const OPEN: &[&str] = &["/livez", "/readyz", "/metrics"];
+
+/// What a request must show.
+#[derive(Debug, Default)]
+pub(super) struct Policy {
+    /// The token, if one is needed.
+    pub(super) token: Option<Token>,
+    /// Further names allowed in `Host`.
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+impl Policy {
+    /// Lets a request in, or says why not.
+    pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        if OPEN.contains(&uri.path()) {
+            return Ok(());
+        }
+        let host = self.known_host(headers)?;
+        if let Some(authority) = uri.authority() {
+            self.known(authority.as_str())?;
+        }
+        same_origin(host, headers)?;
+        same_site(headers)?;
+        match &self.token {
+            Some(token) if !bears(headers, token) => Err(unauthorized()),
+            _ => Ok(()),
+        }
+    }
+
+    fn known_host<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (host, None) = (hosts.next(), hosts.next()) else {
+            return Err(Problem::bad_request("there is more than one Host header"));
+        };
+        let host = host.ok_or_else(|| Problem::bad_request("there is no Host header"))?;
+        let host = host.to_str().map_err(|_| malformed())?;
+        self.known(host)?;
+        Ok(host)
+    }
+
+    /// Whether a name, with or without a port, is one of ours.
+    fn known(&self, authority: &str) -> Result<(), Problem> {
+        let Host { name, literal } = read_host(authority).ok_or_else(malformed)?;
+        let local = ["localhost", "localhost."].iter().any(|own| own.eq_ignore_ascii_case(name));
+        if literal || local || self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "the name `{name}` is not one this API answers to: use localhost or an IP address, or list the name \
+                 under admin.allowedHosts"
+            ),
+        ))
+    }
+}
+
+struct Host<'a> {
+    name: &'a str,
+    /// Whether it is an IP address.
+    literal: bool,
+}
+
+/// `name`, `1.2.3.4`, `[::1]`, each with or without `:port`.
+fn read_host(text: &str) -> Option<Host<'_>> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (name, rest) = rest.split_once(']')?;
+        name.parse::<Ipv6Addr>().ok()?;
+        if !rest.is_empty() {
+            read_port(rest.strip_prefix(':')?)?;
+        }
+        return Some(Host { name, literal: true });
+    }
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    if let Some(port) = port {
+        read_port(port)?;
+    }
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (!name.is_empty() && name.bytes().all(fine))
+        .then(|| Host { name, literal: name.parse::<Ipv4Addr>().is_ok() })
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn malformed() -> Problem {
+    Problem::bad_request("the Host is not a name or an address with or without a port")
+}
+
+/// A page of another origin asks, if the browser says so.
+fn same_origin(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let own = |origin: &[u8]| origin.strip_prefix(b"http://") == Some(host.as_bytes());
+    if headers.get_all(header::ORIGIN).iter().all(|origin| own(origin.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of another origin are refused"))
+}
+
+fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
+    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    let own = |site: &[u8]| site == b"same-origin" || site == b"none";
+    if headers.get_all(SEC_FETCH_SITE).iter().all(|site| own(site.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of another site are refused"))
+}
+
+fn bears(headers: &HeaderMap, token: &Token) -> bool {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let value = value.as_bytes();
+    let Some((scheme, rest)) = value.split_at_checked(b"bearer ".len()) else { return false };
+    scheme.eq_ignore_ascii_case(b"bearer ") && token.is(rest.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(policy: &Policy, uri: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        match policy.admit(&uri.parse().unwrap(), &map) {
+            Ok(()) => 200,
+            Err(problem) => problem.status(),
+        }
+    }
+
+    fn policy(token: Option<&str>) -> Policy {
+        Policy {
+            token: token.map(|token| Token::new(token, "x").unwrap()),
+            allowed_hosts: vec!["Chaos.internal".into()],
+        }
+    }
+
+    #[test]
+    fn only_names_that_are_ours_are_answered_to() {
+        let policy = policy(None);
+        for (host, status) in [
+            ("localhost", 200),
+            ("LocalHost:8474", 200),
+            ("localhost.", 200),
+            ("127.0.0.1:8474", 200),
+            ("10.1.2.3", 200),
+            ("[::1]:8474", 200),
+            ("[::1]", 200),
+            ("chaos.INTERNAL:1", 200),
+            ("evil.example", 403),
+            ("127.0.0.1.evil.example", 403),
+            ("localhost.evil", 403),
+            ("localhost..", 403),
+            ("x.chaos.internal", 403),
+            ("chaos.internal.", 403),
+            ("127.1", 403),
+            ("0x7f.0.0.1", 403),
+            ("2130706433", 403),
+            ("127.0.0.1:1@evil", 400),
+            ("user@localhost", 400),
+            ("", 400),
+            (":8474", 400),
+            ("localhost:", 400),
+            ("localhost:99999", 400),
+            ("localhost:+1", 400),
+            ("localhost:1:2", 400),
+            ("local host", 400),
+            ("[::1", 400),
+            ("[::1]x", 400),
+            ("[localhost]", 400),
+            ("[fe80::1%eth0]", 400),
+            ("::1", 400),
+            ("localhost, evil", 400),
+            ("localhost/../x", 400),
+        ] {
+            assert_eq!(ask(&policy, "/v1/status", &[("host", host)]), status, "{host}");
+            // Where the address names a host as well, it must pass the same test.
+            if status != 400 {
+                let uri = format!("http://{host}/v1/status");
+                assert_eq!(ask(&policy, &uri, &[("host", "localhost")]), status, "{uri}");
+            }
+        }
+        assert_eq!(ask(&policy, "/v1/status", &[]), 400);
+        assert_eq!(ask(&policy, "/v1/status", &[("host", "localhost"), ("host", "localhost")]), 400);
+        assert_eq!(ask(&policy, "http://a@localhost/v1/status", &[("host", "localhost")]), 400);
+        assert_eq!(ask(&policy, "http://localhost/v1/status", &[("host", "evil.example")]), 403);
+    }
+
+    #[test]
+    fn a_name_that_is_refused_is_told_what_to_do() {
+        let headers = [(header::HOST, "evil.example".parse().unwrap())].into_iter().collect();
+        let problem = policy(None).admit(&"/".parse().unwrap(), &headers).unwrap_err();
+        assert!(problem.detail().contains("admin.allowedHosts"), "{problem:?}");
+    }
+
+    #[test]
+    fn foreign_pages_are_refused() {
+        let policy = policy(None);
+        for (name, value, status) in [
+            ("origin", "http://localhost:8474", 200),
+            ("origin", "http://localhost", 403),
+            ("origin", "http://localhost:8475", 403),
+            ("origin", "https://localhost:8474", 403),
+            ("origin", "http://localhost:8474.evil", 403),
+            ("origin", "http://evil", 403),
+            ("origin", "null", 403),
+            ("origin", "", 403),
+            ("sec-fetch-site", "same-origin", 200),
+            ("sec-fetch-site", "none", 200),
+            ("sec-fetch-site", "same-site", 403),
+            ("sec-fetch-site", "cross-site", 403),
+            ("sec-fetch-site", "", 403),
+        ] {
+            let headers = [("host", "localhost:8474"), (name, value)];
+            assert_eq!(ask(&policy, "/v1/status", &headers), status, "{name}: {value}");
+        }
+        let two = [("host", "localhost"), ("origin", "http://localhost"), ("origin", "http://evil")];
+        assert_eq!(ask(&policy, "/", &two), 403);
+    }
+
+    #[test]
+    fn the_token_opens_and_nothing_else_does() {
+        let policy = policy(Some("s3cret"));
+        let long = format!("Bearer {}", "s".repeat(1 << 20));
+        for (value, status) in [
+            ("Bearer s3cret", 200),
+            ("bearer s3cret", 200),
+            ("BEARER   s3cret ", 200),
+            ("Bearer s3creT", 401),
+            ("Bearer s3cret2", 401),
+            ("Bearer s3cre", 401),
+            ("Bearer", 401),
+            ("Bearer ", 401),
+            ("Bearers3cret", 401),
+            ("Basic s3cret", 401),
+            ("s3cret", 401),
+            ("", 401),
+            (long.as_str(), 401),
+        ] {
+            let headers = [("host", "localhost"), ("authorization", value)];
+            assert_eq!(ask(&policy, "/v1/status", &headers), status, "{}", &value[..value.len().min(40)]);
+        }
+        assert_eq!(ask(&policy, "/v1/status", &[("host", "localhost")]), 401);
+        assert_eq!(ask(&policy, "/openapi.json", &[("host", "localhost")]), 401);
+        assert_eq!(ask(&policy, "/nowhere", &[("host", "localhost")]), 401, "a stranger learns nothing");
+        let right = ("authorization", "Bearer s3cret");
+        assert_eq!(ask(&policy, "/", &[("host", "localhost"), right, right]), 401);
+        // A name that is not ours is refused before anything is said of a token.
+        assert_eq!(ask(&policy, "/", &[("host", "evil"), right]), 403);
+    }
+
+    #[test]
+    fn probes_need_no_token_and_no_name() {
+        let policy = policy(Some("s3cret"));
+        for path in OPEN {
+            assert_eq!(ask(&policy, path, &[("host", "pod-7.example")]), 200);
+            assert_eq!(ask(&policy, path, &[]), 200);
+            assert_eq!(ask(&policy, &format!("{path}/"), &[("host", "localhost")]), 401);
+            assert_eq!(ask(&policy, &format!("/v1/..{path}"), &[("host", "localhost")]), 401);
+        }
+    }
+}
