@@ -229,6 +229,7 @@ fn live_connections_are_seen_and_ended_one_by_one() {
 #[test]
 fn control_answers_at_once_while_a_hundred_connections_are_stalled() {
     within(secs(60), || {
+        let _alone = heavy();
         let (deaf, _held) = unanswering();
         let kinds = [
             ("hang", "builtin:echo".to_owned(), "faults: [hang]"),
@@ -349,5 +350,125 @@ fn a_slow_reader_of_events_is_told_what_it_missed() {
         assert!(missed > 1000 && received > 0, "{missed} missed, {received} received");
         let (id, ..) = events.next();
         assert_eq!(number(&id), last + 1);
+    });
+}
+
+/// Whoever follows the events hears of everything, down to the end of the drain.
+#[test]
+fn the_event_stream_ends_with_the_end() {
+    within(secs(20), || {
+        let mut daemon = Setup::route("it", "builtin:echo", "").top("drainTimeout: 500ms").admin().start();
+        let mut events = EventStream::open(daemon.api(), "/v1/events", &[]);
+        let _stuck = daemon.stuck("it");
+        daemon.signal(rustix::process::Signal::TERM);
+        let mut names = Vec::new();
+        while names.last().is_none_or(|name| name != "drain.done") {
+            names.push(events.next().1);
+        }
+        let expected = [
+            "connection.opened",
+            "upstream.connected",
+            "drain.begun",
+            "route.closed",
+            "connection.closed",
+            "drain.done",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(daemon.exit_code(secs(5)).0, Some(4));
+    });
+}
+
+/// The time that a closing left to connections does not end those of a later one.
+#[test]
+fn a_route_that_was_opened_again_keeps_what_it_was_told_to_keep() {
+    within(secs(20), || {
+        let setup = |enabled: bool| {
+            Setup::routes([
+                route("it", "builtin:echo", &format!("enabled: {enabled}")),
+                route("b", "builtin:echo", ""),
+            ])
+            .top("drainTimeout: 1s")
+            .top("drainIdle: 100ms")
+            .admin()
+        };
+        let daemon = setup(true).start();
+        let api = daemon.api();
+        let mut client = connect(daemon.address("it"));
+        ping(&mut client).unwrap();
+        std::fs::write(daemon.config(), setup(false).text()).unwrap();
+        api.post("/v1/reload", "").expect(200);
+        api.post("/v1/routes/it/open", "").expect(200);
+        api.post("/v1/routes/it/close", "{\"connections\": \"keep\"}").expect(200);
+        let until = Instant::now() + ms(1500);
+        while Instant::now() < until {
+            std::thread::sleep(ms(150));
+            ping(&mut client).unwrap();
+        }
+    });
+}
+
+/// What was counted of an upstream stays its own when the route gets another.
+#[test]
+fn each_upstream_keeps_its_counts_and_a_fault_that_is_gone_keeps_its_firings() {
+    within(secs(20), || {
+        let upstream = Upstream::echo();
+        let rest = "faults: [{drop: {probability: 0, name: never}}, {noop: {name: here}}]";
+        let daemon = Setup::route("it", upstream.address, rest).admin().start();
+        let api = daemon.api();
+        for _ in 0..3 {
+            ping(&mut connect(daemon.address("it"))).unwrap();
+        }
+        api.patch("/v1/routes/it", "{\"upstream\": \"builtin:echo\", \"faults\": []}").expect(200);
+        for _ in 0..2 {
+            ping(&mut connect(daemon.address("it"))).unwrap();
+        }
+        let metrics = api.get("/metrics").text();
+        for line in [
+            format!("chaos_proxy_upstream_connects_total{{route=\"it\",upstream=\"{}\",result=\"ok\"}} 3", upstream.address),
+            "chaos_proxy_upstream_connects_total{route=\"it\",upstream=\"builtin:echo\",result=\"ok\"} 2".to_owned(),
+            "chaos_proxy_faults_fired_total{route=\"it\",fault=\"here\",effect=\"noop\",direction=\"downstream\"} 3".to_owned(),
+        ] {
+            assert!(metrics.lines().any(|known| known == line), "{line}\n{metrics}");
+        }
+        assert_eq!(api.get("/v1/stats").expect(200)["routes"][0]["fired"], 3);
+    });
+}
+
+#[test]
+fn the_tag_that_a_put_gives_is_that_of_what_is_in_force() {
+    within(secs(20), || {
+        let daemon = Setup::route("it", "builtin:echo", "").top("log: {format: json}").admin().start();
+        let api = daemon.api();
+        let body = json!({"routes": [{"name": "it", "localPort": "auto", "upstream": "builtin:echo", "latencyMs": 1}]});
+        let put = api.put("/v1/config", &body.to_string());
+        assert_eq!(put.status, 200);
+        assert_eq!(put.header("etag"), api.get("/v1/config").header("etag"));
+        let seen = format!("If-Match: {}", put.header("etag"));
+        assert_eq!(api.ask("PUT", "/v1/config", &[&seen], &body.to_string()).status, 200);
+    });
+}
+
+/// A route can come and go while clients have taken every descriptor there is for them.
+#[test]
+fn a_route_comes_while_the_descriptors_are_spent() {
+    within(secs(30), || {
+        let _alone = heavy();
+        let daemon = Setup::route("it", "builtin:silent", "").descriptors(256).admin().start();
+        let api = daemon.api();
+        let _clients: Vec<TcpStream> =
+            (0..300).map(|_| TcpStream::connect(daemon.address("it")).unwrap()).collect();
+        daemon.wait_for("the budget is spent", secs(10), |event| event.is("accept.waiting", "it"));
+        let body = json!({"name": "new", "localPort": "auto", "upstream": "builtin:echo"}).to_string();
+        for _ in 0..3 {
+            let made = api.post("/v1/routes", &body).expect(201);
+            let address: std::net::SocketAddr = made["state"]["listen"].as_str().unwrap().parse().unwrap();
+            ping(&mut connect(address)).unwrap();
+            api.delete("/v1/routes/new?connections=reset").expect(204);
+        }
+        for _ in 0..20 {
+            api.post("/v1/routes/it/close", "{\"connections\": \"keep\"}").expect(200);
+            api.post("/v1/routes/it/open", "").expect(200);
+        }
+        assert!(descriptors(daemon.pid()) < 250);
     });
 }

@@ -70,7 +70,7 @@ fn call(api: Api, draws: &mut Draws) -> Call {
         }
         Remove => api.delete(&path),
         Patch => api.patch(&path, &format!("{{\"latencyMs\": {}}}", draws.below(1000))),
-        AddFault => api.post(&format!("{path}/faults"), "{\"noop\": {}}"),
+        AddFault => api.post(&format!("{path}/faults"), "{\"noop\": {\"name\": \"noop\"}}"),
         RemoveFault => api.delete(&format!("{path}/faults/noop")),
         Close => api.post(&format!("{path}/close"), "{\"connections\": \"reset\"}"),
         Open => api.post(&format!("{path}/open"), ""),
@@ -128,7 +128,7 @@ fn thirty_two_writers_and_every_reply_fits_one_order() {
 /// Plays the changes in the order of their generations and holds every reply against what was the case meanwhile.
 fn check_order(applied: &[Event], calls: &[Call], api: Api) {
     /// From the change itself to the time in its event.
-    const SLACK: Duration = Duration::from_millis(50);
+    const SLACK: Duration = Duration::from_millis(5);
     // For each route since when it has been there or not.
     let mut there: BTreeMap<u64, Vec<(Duration, bool)>> =
         (0..ROUTES).map(|route| (route, vec![(Duration::ZERO, false)])).collect();
@@ -153,11 +153,38 @@ fn check_order(applied: &[Event], calls: &[Call], api: Api) {
             }
         }
     }
+    // Faults: one can be taken away only where one was added before, on a route that has not gone since.
+    let mut has_fault = [false; ROUTES as usize];
+    for event in applied {
+        for change in
+            event.fields["changes"].as_array().into_iter().flatten().filter_map(|change| change.as_str())
+        {
+            let mut words = change.split(' ');
+            let (first, second, third) =
+                (words.next().unwrap(), words.next().unwrap(), words.next().unwrap_or_default());
+            let index = |name: &str| name.trim_start_matches('r').parse::<usize>().unwrap();
+            match (first, second, third) {
+                ("-", "route", name) => has_fault[index(name)] = false,
+                (name, "+", "noop") => {
+                    assert!(!std::mem::replace(&mut has_fault[index(name)], true), "{event:?}");
+                    *count.entry("added").or_default() += 1;
+                }
+                (name, "-", "noop") => {
+                    assert!(std::mem::replace(&mut has_fault[index(name)], false), "{event:?}");
+                    *count.entry("taken").or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
     let told = |what: What, status: u16| {
         calls.iter().filter(|call| call.what == what && call.status == status).count()
     };
     assert_eq!(count.get("created").copied().unwrap_or(0), told(What::Create, 201));
     assert_eq!(count.get("removed").copied().unwrap_or(0), told(What::Remove, 204));
+    assert_eq!(count.get("added").copied().unwrap_or(0), told(What::AddFault, 201));
+    assert_eq!(count.get("taken").copied().unwrap_or(0), told(What::RemoveFault, 204));
+    assert!(told(What::RemoveFault, 204) > 50 && told(What::AddFault, 409) > 10, "and their faults too");
     assert!(told(What::Create, 201) > 100 && told(What::Create, 409) > 100, "the writers met each other");
 
     for call in calls {

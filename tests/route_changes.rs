@@ -83,7 +83,7 @@ fn a_closed_port_refuses_and_reopening_restores_the_route_as_it_was_changed_mean
         assert_eq!(ping(&mut live).await, Ok(()));
         let route = control.route("it").unwrap();
         assert_eq!((route.stats.opened(), route.stats.active()), (2, 2));
-        assert_eq!(route.fired(), [("latency".into(), 2)]);
+        assert_eq!(route.fired(), [("latency".into(), 2)].into());
         // What is so already changes nothing.
         assert_eq!(control.open("it", By::Library).await.unwrap().generation, 4);
     });

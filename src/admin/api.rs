@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Bytes};
-use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
 use super::call::{self, Call};
@@ -26,6 +26,8 @@ pub(super) struct Api<S: 'static> {
     pub(super) state: Arc<S>,
     /// Told the status of each reply.
     pub(super) count: fn(&S, StatusCode),
+    /// Told when a handler broke off by a bug.
+    pub(super) panicked: fn(&S),
 }
 
 impl<S: Send + Sync + 'static> Api<S> {
@@ -54,32 +56,37 @@ impl<S: Send + Sync + 'static> Api<S> {
         self.policy.admit(&head.uri, &head.headers)?;
         let (endpoint, names) = router::find(self.endpoints, &head.method, head.uri.path())?;
         let query = Query::read(head.uri.query(), endpoint.query)?;
-        if matches!(endpoint.takes, Takes::Body(_)) && !call::is_json(&head.headers) {
+        if matches!(endpoint.takes, Takes::Body(_)) && !call::is_json(&head.method, &head.headers) {
             return Err(not_json());
         }
         let body = call::read_body(body, place.limits.body).await?;
         place.request_complete();
-        check_body(endpoint.takes, &head.headers, &body)?;
+        check_body(endpoint.takes, &head, &body)?;
 
         let call = Call { state: self.state.clone(), names, query, headers: head.headers, body };
         // In a task of its own: a client that goes away leaves nothing half done.
         match tokio::spawn((endpoint.handler)(call)).await {
             Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon is ending")),
-            },
+            Err(error) => {
+                let why = if error.is_panic() {
+                    (self.panicked)(&self.state);
+                    "a bug in this program; please report it"
+                } else {
+                    "the daemon is ending"
+                };
+                Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))
+            }
         }
     }
 }
 
-fn check_body(takes: Takes, headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
+fn check_body(takes: Takes, head: &Parts, body: &Bytes) -> Result<(), Problem> {
     let empty = body.trim_ascii().is_empty();
     match takes {
         // Some clients send an empty object with every call.
         Takes::Nothing if empty || body.trim_ascii() == b"{}" => Ok(()),
         Takes::Nothing => Err(Problem::bad_request("no body belongs here")),
-        Takes::Maybe(_) if !empty && !call::is_json(headers) => Err(not_json()),
+        Takes::Maybe(_) if !empty && !call::is_json(&head.method, &head.headers) => Err(not_json()),
         Takes::Maybe(_) | Takes::Body(_) => Ok(()),
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 
 use super::etag::Seen;
 use super::limits;
@@ -67,12 +67,14 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a body is said to be JSON.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is said to be JSON; a patch may also be said to be what it is.
+pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
     let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    let kind = kind.trim_ascii();
+    kind.eq_ignore_ascii_case(b"application/json")
+        || (*method == Method::PATCH && kind.eq_ignore_ascii_case(b"application/merge-patch+json"))
 }
 
 /// The whole body, if it comes in time and is not too large. What is too large is not read.

@@ -7,31 +7,30 @@ use super::call::Call;
 use super::etag::{ETag, Seen};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::routes::{refused, unless_seen};
 use super::views::{Changed, Checked};
-use crate::config::{Admin, Config, body};
-use crate::daemon::Live;
+use crate::config::{Config, body};
+use crate::daemon::{self, Live};
 
 type Outcome = Result<Reply, Problem>;
 
 /// `GET /v1/config`
 pub(super) async fn get(call: Call<State>) -> Outcome {
     let document = call.state.control.config().await.document();
-    Ok(unless_seen(&call, ETag::of(&document), || Reply::json(StatusCode::OK, &document)))
+    let tag = ETag::of(&document);
+    let seen = Seen::has(&call.headers, &tag);
+    let reply =
+        if seen { Reply::empty(StatusCode::NOT_MODIFIED) } else { Reply::json(StatusCode::OK, &document) };
+    Ok(reply.with(header::ETAG, tag.as_str()))
 }
 
 /// `PUT /v1/config`
 pub(super) async fn put(call: Call<State>) -> Outcome {
-    let (seen, text) = (call.seen(), call.body.clone());
+    // Read before anybody has to wait for it.
+    let new = body::config(&call.body)?;
+    let seen = call.seen();
     let edit = move |config: &mut Config| {
         Seen::demand(seen.as_ref(), || tag(config))?;
-        let new = body::config(&text).map_err(refused)?;
-        // What is left out and cannot change is as it runs.
-        *config = Config {
-            seed: new.seed.or(config.seed),
-            admin: if new.admin == Admin::Default { config.admin.clone() } else { new.admin },
-            ..new
-        };
+        *config = daemon::as_it_runs(config, new)?;
         Ok(tag(config))
     };
     let (tag, applied) = call.state.control.edit(call.by(), Live::Drain, edit).await?;

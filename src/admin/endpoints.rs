@@ -134,8 +134,7 @@ pub(super) static ENDPOINTS: &[Endpoint<State>] = &[
         path: "/v1/routes",
         id: "listRoutes",
         summary: "All routes with their faults and state.",
-        headers: IF_NONE_MATCH,
-        gives: &[Gives::json("The routes.", schema::<Routes>).tagged(), Gives::UNCHANGED],
+        gives: &[Gives::json("The routes.", schema::<Routes>).tagged()],
         handler: |call| Box::pin(routes::list(call)),
         ..PLAIN
     },
@@ -155,8 +154,7 @@ pub(super) static ENDPOINTS: &[Endpoint<State>] = &[
         path: "/v1/routes/{route}",
         id: "getRoute",
         summary: "A route with its faults and state.",
-        headers: IF_NONE_MATCH,
-        gives: &[Gives::json("The route.", schema::<RouteView>).tagged(), Gives::UNCHANGED],
+        gives: &[Gives::json("The route.", schema::<RouteView>).tagged()],
         handler: |call| Box::pin(routes::get(call)),
         ..PLAIN
     },
@@ -223,8 +221,7 @@ pub(super) static ENDPOINTS: &[Endpoint<State>] = &[
         path: "/v1/routes/{route}/faults",
         id: "listFaults",
         summary: "The faults of a route, in order, with their state.",
-        headers: IF_NONE_MATCH,
-        gives: &[Gives::json("The faults.", schema::<Faults>).tagged(), Gives::UNCHANGED],
+        gives: &[Gives::json("The faults.", schema::<Faults>).tagged()],
         handler: |call| Box::pin(faults::list(call)),
         ..PLAIN
     },
@@ -244,8 +241,7 @@ pub(super) static ENDPOINTS: &[Endpoint<State>] = &[
         path: "/v1/routes/{route}/faults/{fault}",
         id: "getFault",
         summary: "A fault with its state.",
-        headers: IF_NONE_MATCH,
-        gives: &[Gives::json("The fault.", schema::<FaultView>).tagged(), Gives::UNCHANGED],
+        gives: &[Gives::json("The fault.", schema::<FaultView>).tagged()],
         handler: |call| Box::pin(faults::get(call)),
         ..PLAIN
     },

@@ -1,4 +1,6 @@
 //! Entity tags: what somebody saw, so that two who edit the same do not undo each other.
+//!
+//! They are looked at last: what would be refused without them is refused for its own reason.
 
 use hyper::header::{self, HeaderMap, HeaderName};
 use serde::Serialize;

@@ -46,19 +46,28 @@ fn stream(mut reader: Reader, route: Option<String>, stop: CancellationToken) ->
         let mut last = tokio::time::Instant::now();
         loop {
             let piece = tokio::select! {
+                biased;
                 told = reader.next() => match sent(&told, route.as_deref()) {
                     Some(piece) => piece,
                     None => continue,
                 },
-                () = tokio::time::sleep_until(last + PING) => ": ping\n\n".to_owned(),
-                () = stop.cancelled() => return,
                 () = pieces.closed() => return,
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep_until(last + PING) => ": ping\n\n".to_owned(),
             };
-            tokio::select! {
-                sent = pieces.send(Bytes::from(piece)) => if sent.is_err() { return },
-                () = stop.cancelled() => return,
+            // Who takes nothing any more when the program ends is cut off by the server.
+            if pieces.send(Bytes::from(piece)).await.is_err() {
+                return;
             }
             last = tokio::time::Instant::now();
+        }
+        // The last words, down to the end of the drain.
+        while let Some(told) = reader.try_next() {
+            if let Some(piece) = sent(&told, route.as_deref())
+                && pieces.send(Bytes::from(piece)).await.is_err()
+            {
+                return;
+            }
         }
     });
     Reply::stream("text/event-stream", stream)

@@ -8,7 +8,7 @@ use super::etag::Seen;
 use super::percent;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::routes::{find, refused, running, unless_seen};
+use super::routes::{find, refused, running};
 use super::views::{FaultView, Faults, fault_tag, faults_tag};
 use crate::config::{BodyError, Config, body};
 use crate::daemon::{ControlError, Live};
@@ -21,10 +21,8 @@ type Outcome = Result<Reply, Problem>;
 pub(super) async fn list(call: Call<State>) -> Outcome {
     let config = call.state.control.config().await;
     let (_, route) = find(&config, &call.name(0))?;
-    Ok(unless_seen(&call, faults_tag(route), || {
-        let faults = FaultView::all(route, running(&call, &route.name).as_deref());
-        Reply::json(StatusCode::OK, &Faults { faults })
-    }))
+    let faults = FaultView::all(route, running(&call, &route.name).as_deref());
+    Ok(Reply::json(StatusCode::OK, &Faults { faults }).with(header::ETAG, faults_tag(route).as_str()))
 }
 
 /// `POST /v1/routes/{route}/faults`
@@ -33,8 +31,8 @@ pub(super) async fn create(call: Call<State>) -> Outcome {
     let (seen, text, name) = (call.seen(), call.body.clone(), call.name(0));
     let edit = move |config: &mut Config| {
         let (i, route) = find(config, &name)?;
-        Seen::demand(seen.as_ref(), || faults_tag(route))?;
         let fault = body::fault(&text, route, None).map_err(refused)?;
+        Seen::demand(seen.as_ref(), || faults_tag(route))?;
         let count = route.faults.len();
         let place = at.map_or(count, |at| usize::try_from(at).unwrap_or(usize::MAX));
         if place > count {
@@ -58,9 +56,7 @@ pub(super) async fn get(call: Call<State>) -> Outcome {
     let config = call.state.control.config().await;
     let (_, route) = find(&config, &call.name(0))?;
     let (_, fault) = find_fault(route, &call.name(1))?;
-    Ok(unless_seen(&call, fault_tag(fault), || {
-        Reply::json(StatusCode::OK, &FaultView::of(fault, running(&call, &route.name).as_deref()))
-    }))
+    Ok(shown(&call, StatusCode::OK, fault))
 }
 
 /// `PUT /v1/routes/{route}/faults/{fault}`
@@ -82,8 +78,8 @@ async fn change(
     let edit = move |config: &mut Config| {
         let (i, route) = find(config, &route)?;
         let (j, current) = find_fault(route, &name)?;
-        Seen::demand(seen.as_ref(), || fault_tag(current))?;
         let fault = read(&text, current, route).map_err(refused)?;
+        Seen::demand(seen.as_ref(), || fault_tag(current))?;
         if let Some(place) = config.routes.get_mut(i).and_then(|route| route.faults.get_mut(j)) {
             *place = fault.clone();
         }

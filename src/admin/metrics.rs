@@ -102,9 +102,16 @@ static ALL: [(Family, Write); 19] = [
             &["route", "upstream", "result"],
         ),
         Write::Route(|route, samples| {
-            for result in ConnectResult::ALL {
-                let labels: [&str; 3] = [route.name(), &route.upstream_text(), result.word()];
-                samples.number(&labels, route.stats.connects(result));
+            let mut upstreams = route.stats.connects_by_upstream();
+            let now = route.upstream_text();
+            // The one it has now is told of before its first connect, so that this is seen as a rise.
+            if !upstreams.iter().any(|(upstream, _)| *upstream == now) {
+                upstreams.insert(0, (now, Default::default()));
+            }
+            for (upstream, counts) in upstreams {
+                for (result, count) in ConnectResult::ALL.into_iter().zip(counts) {
+                    samples.number(&[route.name(), &upstream, result.word()], count);
+                }
             }
         }),
     ),
@@ -258,7 +265,7 @@ fn is_usual(ending: Ending, side: Side) -> bool {
 }
 
 fn fired(route: &Route, samples: &mut Samples<'_>) {
-    for way in route.fault_counts() {
+    for way in route.fault_counts_ever() {
         let direction = way.direction.map_or("none", Direction::word);
         samples.number(&[route.name(), &way.fault, way.effect, direction], way.stats.fired());
     }
@@ -267,7 +274,7 @@ fn fired(route: &Route, samples: &mut Samples<'_>) {
 /// A fault's directions together.
 fn delays(route: &Route, samples: &mut Samples<'_>) {
     let mut delays: BTreeMap<Arc<str>, (u64, Duration)> = BTreeMap::new();
-    for way in route.fault_counts() {
+    for way in route.fault_counts_ever() {
         let (count, sum) = delays.entry(way.fault).or_default();
         *count = count.saturating_add(way.stats.delayed());
         *sum = sum.saturating_add(way.stats.delay());

@@ -150,6 +150,7 @@ impl Admin {
             endpoints: endpoints::ENDPOINTS,
             state,
             count: |state, status| state.emitter.process().count_call(status.as_u16()),
+            panicked: |state| state.emitter.process().count_panic(),
         };
         let limits = limits::Limits { connections, ..limits::Limits::default() };
         match tokio::net::TcpListener::from_std(self.listener) {

@@ -13,9 +13,13 @@ use crate::spec::text::shown;
 /// The content type of every problem.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What went wrong with a call.
+/// What went wrong with a call. Rare, and large: therefore in a box.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Inner>);
+
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(super) struct Problem {
+#[schemars(rename = "Problem")]
+struct Inner {
     /// Always `about:blank`: the status says what kind of problem it is.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -27,11 +31,11 @@ pub(super) struct Problem {
     /// What is wrong, and where that can be said what to do instead.
     detail: String,
     /// The place of the first error in the body, as a JSON pointer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "String")]
     pointer: Option<String>,
     /// Everything that is wrong with the body, or with the file.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     errors: Vec<ProblemError>,
     #[serde(skip)]
     headers: Vec<(HeaderName, String)>,
@@ -43,17 +47,17 @@ pub(super) struct ProblemError {
     /// What is wrong.
     detail: String,
     /// What to write instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "String")]
     advice: Option<String>,
     /// Where, as a JSON pointer.
     pointer: String,
     /// The line, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "usize")]
     line: Option<usize>,
     /// The column, from 1, in characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "usize")]
     column: Option<usize>,
 }
@@ -61,7 +65,7 @@ pub(super) struct ProblemError {
 impl Problem {
     /// A status and what it means here.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Inner {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -69,7 +73,7 @@ impl Problem {
             pointer: None,
             errors: Vec::new(),
             headers: Vec::new(),
-        }
+        }))
     }
 
     /// What was asked for cannot be understood.
@@ -95,27 +99,27 @@ impl Problem {
     /// With the place of what is wrong.
     #[must_use]
     pub(super) fn at(mut self, pointer: impl Into<String>) -> Problem {
-        self.pointer = Some(pointer.into());
+        self.0.pointer = Some(pointer.into());
         self
     }
 
     /// With a header of its reply.
     #[must_use]
     pub(super) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Problem {
-        self.headers.push((name, value.into()));
+        self.0.headers.push((name, value.into()));
         self
     }
 
     /// The status.
     #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// What is wrong.
     #[cfg(test)]
     pub(super) fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// As bytes on the wire of a connection that ends with it.
@@ -139,8 +143,9 @@ impl Problem {
             line: problem.line,
             column: problem.column,
         });
-        let mut problem = Problem { errors: errors.collect(), ..Problem::new(status, detail) };
-        problem.pointer = first.map(|first| first.pointer.clone());
+        let mut problem = Problem::new(status, detail);
+        problem.0.errors = errors.collect();
+        problem.0.pointer = first.map(|first| first.pointer.clone());
         problem
     }
 }
@@ -177,11 +182,12 @@ impl From<ControlError> for Problem {
             }
             ControlError::Broken => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text),
             ControlError::Body(error) => Problem::from(&*error),
-            ControlError::File(refused) => Problem {
-                detail: refused.brief(),
-                pointer: None,
-                ..Problem::of_document(StatusCode::UNPROCESSABLE_ENTITY, &refused)
-            },
+            ControlError::File(refused) => {
+                // What is wrong is in the file, not in what was sent: the name of the file says so.
+                let mut problem = Problem::of_document(StatusCode::UNPROCESSABLE_ENTITY, &refused);
+                (problem.0.detail, problem.0.pointer) = (refused.brief(), None);
+                problem
+            }
             ControlError::NeedsRestart(key) => {
                 Problem::refused(text).at(format!("/{}", key.replace('.', "/")))
             }
@@ -191,11 +197,21 @@ impl From<ControlError> for Problem {
 }
 
 impl From<Problem> for Reply {
-    fn from(mut problem: Problem) -> Reply {
+    fn from(Problem(mut problem): Problem) -> Reply {
         let headers = std::mem::take(&mut problem.headers);
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let reply = Reply::serialized(status, PROBLEM_JSON, &problem);
         headers.into_iter().fold(reply, |reply, (name, value)| reply.with(name, value))
+    }
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Inner::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Inner::json_schema(generator)
     }
 }
 

@@ -104,7 +104,6 @@ impl Kind {
     pub(super) fn schema(self) -> Value {
         match self {
             Kind::Text => json!({"type": "string"}),
-            Kind::Whole { min, max: u64::MAX } => json!({"type": "integer", "minimum": min}),
             Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
             Kind::Words(words) => json!({"type": "string", "enum": words}),
             Kind::EventId => json!({"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}),

@@ -7,14 +7,13 @@ use serde_json::Value;
 
 use super::State;
 use super::call::Call;
-use super::etag::{ETag, Seen};
+use super::etag::Seen;
 use super::percent;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::views::{RouteView, Routes, Switched, route_tag, routes_tag};
 use crate::config::{BodyError, Config, body};
-use crate::daemon::{ControlError, Live};
-use crate::fault::How;
+use crate::daemon::{Applied, ControlError, Live};
 use crate::route::{Route, RouteConfig};
 
 type Outcome = Result<Reply, Problem>;
@@ -22,23 +21,21 @@ type Outcome = Result<Reply, Problem>;
 /// `GET /v1/routes`
 pub(super) async fn list(call: Call<State>) -> Outcome {
     let config = call.state.control.config().await;
-    let tag = routes_tag(&config.routes);
-    Ok(unless_seen(&call, tag, || {
-        let running = call.state.control.routes();
-        let view = |config: &RouteConfig| {
-            let running = running.iter().find(|route| *route.name() == config.name);
-            RouteView::of(config, running.map(|route| &**route))
-        };
-        Reply::json(StatusCode::OK, &Routes { routes: config.routes.iter().map(view).collect() })
-    }))
+    let running = call.state.control.routes();
+    let view = |config: &RouteConfig| {
+        let running = running.iter().find(|route| *route.name() == config.name);
+        RouteView::of(config, running.map(|route| &**route))
+    };
+    let routes = Routes { routes: config.routes.iter().map(view).collect() };
+    Ok(Reply::json(StatusCode::OK, &routes).with(header::ETAG, routes_tag(&config.routes).as_str()))
 }
 
 /// `POST /v1/routes`
 pub(super) async fn create(call: Call<State>) -> Outcome {
     let (seen, text) = (call.seen(), call.body.clone());
     let edit = move |config: &mut Config| {
-        Seen::demand(seen.as_ref(), || routes_tag(&config.routes))?;
         let route = body::route(&text, config, None).map_err(refused)?;
+        Seen::demand(seen.as_ref(), || routes_tag(&config.routes))?;
         config.routes.push(route.clone());
         Ok(route)
     };
@@ -51,7 +48,7 @@ pub(super) async fn create(call: Call<State>) -> Outcome {
 pub(super) async fn get(call: Call<State>) -> Outcome {
     let config = call.state.control.config().await;
     let (_, route) = find(&config, &call.name(0))?;
-    Ok(unless_seen(&call, route_tag(route), || Reply::json(StatusCode::OK, &view(&call, route))))
+    Ok(shown(&call, StatusCode::OK, route))
 }
 
 /// `PUT /v1/routes/{route}`
@@ -71,8 +68,8 @@ async fn change(
     let (seen, text, name) = (call.seen(), call.body.clone(), call.name(0));
     let edit = move |config: &mut Config| {
         let (i, current) = find(config, &name)?;
-        Seen::demand(seen.as_ref(), || route_tag(current))?;
         let route = read(&text, current, config, &name).map_err(refused)?;
+        Seen::demand(seen.as_ref(), || route_tag(current))?;
         if let Some(place) = config.routes.get_mut(i) {
             *place = route.clone();
         }
@@ -108,30 +105,11 @@ pub(super) async fn close(call: Call<State>) -> Outcome {
 }
 
 async fn switch(call: Call<State>, enabled: bool, live: Live) -> Outcome {
-    let (seen, name) = (call.seen(), call.name(0));
-    let edit = move |config: &mut Config| {
-        let (i, route) = find(config, &name)?;
-        Seen::demand(seen.as_ref(), || route_tag(route))?;
-        let was = route.enabled;
-        let route = RouteConfig { enabled, ..route.clone() };
-        if let Some(place) = config.routes.get_mut(i) {
-            place.enabled = enabled;
-        }
-        Ok((route, was))
-    };
-    let control = &call.state.control;
-    let ((route, was), applied) = control.edit(call.by(), live, edit).await?;
-    let mut ended = applied.ended;
-    // A route that was closed already may have connections that were kept.
-    let how = match live {
-        Live::Close => Some(How::Close),
-        Live::Reset => Some(How::Reset),
-        Live::Keep | Live::Drain => None,
-    };
-    if let (false, false, Some(how)) = (enabled, was, how) {
-        ended = ended.saturating_add(control.end_connections(&route.name, how).unwrap_or_default());
-    }
-    let switched = Switched { generation: applied.generation, ended, route: view(&call, &route) };
+    let seen = call.seen();
+    let check = move |route: &RouteConfig| Seen::demand(seen.as_ref(), || route_tag(route));
+    let (route, applied) = call.state.control.switch(&call.name(0), enabled, live, call.by(), check).await?;
+    let Applied { generation, ended, .. } = applied;
+    let switched = Switched { generation, ended, route: view(&call, &route) };
     Ok(Reply::json(StatusCode::OK, &switched).with(header::ETAG, route_tag(&route).as_str()))
 }
 
@@ -175,12 +153,6 @@ pub(super) fn find<'a>(config: &'a Config, name: &str) -> Result<(usize, &'a Rou
 /// A body that was refused.
 pub(super) fn refused(error: BodyError) -> ControlError {
     ControlError::Body(Arc::new(error))
-}
-
-/// What a caller wants to see, unless he has.
-pub(super) fn unless_seen(call: &Call<State>, tag: ETag, reply: impl FnOnce() -> Reply) -> Reply {
-    let reply = if Seen::has(&call.headers, &tag) { Reply::empty(StatusCode::NOT_MODIFIED) } else { reply() };
-    reply.with(header::ETAG, tag.as_str())
 }
 
 /// The route that runs under a name, if it still does.

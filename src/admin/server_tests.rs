@@ -88,16 +88,11 @@ struct Running {
     _ends: DropGuard,
 }
 
-/// A server with short times.
+/// So short that a test need not wait for it long.
+const SHORT: Duration = Duration::from_millis(400);
+
 async fn start(change: impl FnOnce(&mut Limits)) -> Running {
-    let mut limits = Limits {
-        connections: 64,
-        head: Duration::from_millis(400),
-        body: Duration::from_millis(400),
-        idle: Duration::from_millis(800),
-        stuck: Duration::from_millis(400),
-        stop: Duration::from_millis(400),
-    };
+    let mut limits = Limits::default();
     change(&mut limits);
     let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
@@ -110,6 +105,7 @@ async fn start(change: impl FnOnce(&mut Limits)) -> Running {
         count: |counts, status| {
             counts.refused.fetch_add(u64::from(!status.is_success()), Ordering::Relaxed);
         },
+        panicked: |_| {},
     };
     let stop = CancellationToken::new();
     tokio::spawn(server::serve(listener, limits, api.into_answer(), stop.clone()));
@@ -167,9 +163,11 @@ const LAST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r
 #[tokio::test]
 async fn every_reply_says_what_every_reply_says() {
     let server = start(|_| {}).await;
-    for request in
-        [LAST, "GET /no HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"]
-    {
+    for request in [
+        LAST,
+        "GET /no HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    ] {
         let reply = server.send(request).await;
         assert!(reply.contains("x-content-type-options: nosniff\r\n"), "{reply}");
         assert!(reply.contains("cache-control: no-store\r\n"), "{reply}");
@@ -280,7 +278,7 @@ async fn a_body_that_waits_to_be_asked_for_is_asked_for() {
 
 #[tokio::test]
 async fn a_body_has_at_most_a_mebibyte() {
-    let server = start(|limits| limits.body = Duration::from_secs(10)).await;
+    let server = start(|_| {}).await;
     let json = "Content-Type: application/json\r\n";
     for (length, code) in [(1 << 20, 200), ((1 << 20) + 1, 413)] {
         let body = "x".repeat(length);
@@ -303,7 +301,7 @@ async fn a_body_has_at_most_a_mebibyte() {
 
 #[tokio::test]
 async fn a_head_has_its_bounds() {
-    let server = start(|limits| limits.head = Duration::from_secs(10)).await;
+    let server = start(|_| {}).await;
     let request = |path: &str, headers: &str| {
         format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
     };
@@ -327,7 +325,7 @@ async fn a_head_has_its_bounds() {
 
 #[tokio::test]
 async fn slow_heads_and_slow_bodies_are_ended() {
-    let server = start(|_| {}).await;
+    let server = start(|limits| (limits.head, limits.body, limits.idle) = (SHORT, SHORT, SHORT)).await;
     let began = Instant::now();
     let mut head = server.connect().await;
     head.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
@@ -339,13 +337,13 @@ async fn slow_heads_and_slow_bodies_are_ended() {
     assert_eq!(status(&head), 408, "{head}");
     assert_eq!(status(&body), 408, "{body}");
     assert_eq!(silent, "", "who asked nothing is told nothing");
-    assert!(began.elapsed() >= Duration::from_millis(400));
+    assert!(began.elapsed() >= SHORT);
     assert_eq!(server.counts.asked.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
 async fn a_reply_that_is_not_taken_ends_its_connection() {
-    let server = start(|limits| limits.connections = 2).await;
+    let server = start(|limits| limits.stuck = SHORT).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     // It takes the beginning, and then nothing for longer than allowed.
@@ -389,7 +387,7 @@ async fn when_it_is_full_those_who_ask_nothing_make_room() {
         if slow.len() % 50 == 0 {
             let began = Instant::now();
             assert!(server.send(LAST).await.ends_with("hello"));
-            assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+            assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         }
     }
     // The oldest had to go, the follower did not.
@@ -405,7 +403,7 @@ async fn when_it_is_full_those_who_ask_nothing_make_room() {
 
 #[tokio::test]
 async fn at_the_end_replies_under_way_are_finished_and_nobody_is_waited_for() {
-    let server = start(|limits| limits.idle = Duration::from_secs(60)).await;
+    let server = start(|limits| limits.stop = SHORT).await;
     let mut idle = server.connect().await;
     idle.write_all(GET.as_bytes()).await.unwrap();
     reply(&mut idle).await;

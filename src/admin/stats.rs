@@ -131,7 +131,7 @@ impl OfRoute {
                 error: stats.connects(ConnectResult::Error),
             },
             accept_errors: AcceptError::ALL.map(|reason| stats.accept_errors(reason)).iter().sum(),
-            fired: route.fired().iter().map(|(_, fired)| fired).sum(),
+            fired: route.fired().values().sum(),
             faults: route.fault_counts().into_iter().map(OfFault::from).collect(),
         }
     }

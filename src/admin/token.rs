@@ -39,6 +39,13 @@ pub enum TokenError {
     Unsendable(String),
 }
 
+impl TokenSources {
+    /// Whether a token can be had from them, if one is meant.
+    pub fn check(&self) -> Result<(), TokenError> {
+        Token::find(None, self).map(|_| ())
+    }
+}
+
 impl Token {
     /// A token without the blanks around it; `source` is what it is called in messages.
     pub fn new(text: &str, source: &str) -> Result<Token, TokenError> {

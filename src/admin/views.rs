@@ -67,7 +67,7 @@ pub(super) struct FaultState {
     /// How often it took effect.
     fired: u64,
     /// When it will be gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "String", extend("format" = "date-time"))]
     expires_at: Option<String>,
 }
@@ -155,7 +155,7 @@ pub(super) struct Connection {
     /// The client's address.
     client: String,
     /// Where it goes; left out until the upstream is reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "String")]
     upstream: Option<Arc<str>>,
     /// When it was accepted.

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::{Client, ClientFlags};
+use super::print_or_gone;
 use super::sse::{Lines, Message};
 use super::stop::Stop;
 use super::target::Target;
-use super::{print_or_gone, say};
 use crate::observe::escape_beyond_json;
 use crate::spec::text::{shown, shown_short};
 
@@ -57,8 +57,7 @@ async fn follow(mut body: Incoming, json: bool) -> Result<String, Stop> {
     let mut lines = Lines::default();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            say("the stream of events broke off");
-            return Ok(String::new());
+            return Err(Stop::failed("the stream of events broke off"));
         };
         let Ok(data) = frame.into_data() else { continue };
         for message in lines.read(&data) {

@@ -18,6 +18,9 @@ pub(super) struct Healthcheck {
     /// Where the daemon is [env: CHAOS_PROXY_URL] [default: http://127.0.0.1:8474]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Say that it is ready as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Says nothing if all is well, else why not.
@@ -27,7 +30,7 @@ pub(super) fn run(what: &Healthcheck) -> Result<String, Stop> {
     let client = Client::anonymous(&flags, Patience { connect: LIMIT, answer: LIMIT })?;
     let reply = client.exchange(Method::GET, &Target::new("/readyz"), None)?;
     if reply.status.is_success() {
-        return Ok(String::new());
+        return Ok(if what.json { "{\"ready\":true}\n".to_owned() } else { String::new() });
     }
     if reply.status != StatusCode::SERVICE_UNAVAILABLE {
         return Err(Stop::failed(format!("{} (it said {})", client.stranger().why, reply.status)));

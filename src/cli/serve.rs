@@ -16,6 +16,9 @@ use crate::observe::{By, Fact, log};
 /// What is left of a runtime when the program ends is given this long.
 const RUNTIME_ENDS: Duration = Duration::from_millis(100);
 
+/// What the control API has still to say is given this long.
+const CONTROL_ENDS: Duration = Duration::from_secs(2);
+
 /// What to serve.
 pub(super) struct Service {
     /// The configuration.
@@ -102,7 +105,10 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
     };
     // An address that was asked for is bound before anybody is let in. The default one gives way to the routes.
     let asked_for = match &admin {
-        Admin::Default => None,
+        Admin::Default => match sources.check() {
+            Ok(()) => None,
+            Err(error) => return Ok(not_controlled(&error.into())),
+        },
         _ => match control::Admin::bind(&admin, &sources) {
             Ok(bound) => bound,
             Err(error) => return Ok(not_controlled(&error)),
@@ -125,6 +131,7 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
     };
     let control = daemon.control();
     let address = bound.as_ref().map(control::Admin::address);
+    let mut serving = None;
     if let Some(bound) = bound {
         let listen = bound.address();
         match &mut admin {
@@ -134,12 +141,8 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
         daemon.admin_is(admin);
         control.emitter().emit(Fact::ControlOpened { listen });
         bound.notices().iter().for_each(|notice| daemon.tell_notice(notice));
-        tokio::spawn(bound.serve(
-            control.clone(),
-            control.emitter().clone(),
-            control.places(),
-            daemon.over(),
-        ));
+        let emitter = control.emitter().clone();
+        serving = Some(tokio::spawn(bound.serve(control.clone(), emitter, control.places(), daemon.over())));
     }
     banner::show(&daemon, &source, address, &log_config, drain);
     if let Some(mut watch) = watch {
@@ -159,6 +162,10 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
     signals.stop(hung_up).await;
     tokio::select! {
         drained = daemon.drain_on_signal() => {
+            // Who follows the events hears of the end.
+            if let Some(serving) = serving {
+                let _ = tokio::time::timeout(CONTROL_ENDS, serving).await;
+            }
             banner::summary(&daemon, &log_config, started.elapsed());
             Ok(if drained.cut > 0 { Exit::Cut } else { Exit::Done })
         }

@@ -20,6 +20,16 @@ pub struct Change {
     pub text: String,
 }
 
+impl Change {
+    /// Whether the two are about the same thing, or one about a part of the other.
+    pub fn touches(&self, other: &Change) -> bool {
+        let within = |part: &str, whole: &str| {
+            part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        within(&self.path, &other.path) || within(&other.path, &self.path)
+    }
+}
+
 /// Everything in which `new` differs from `old`; empty when they mean the same. A seed or an admin address that `new`
 /// leaves open is the one that `old` has.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bind::{Source, find_sources};
 use super::listening::Listening;
@@ -36,11 +37,21 @@ pub(super) async fn apply(
             None => shared.common.budget.share().map(Some).ok_or(ControlError::Descriptors),
         })
         .collect::<Result<Vec<Option<Share>>, ControlError>>()?;
-    let sources = find_sources(shared, &mut state.members, &old.routes, &new.routes, &places).await?;
-    let Config { routes, .. } = new;
+    let sources = find_sources(shared, &mut state.members, &old.routes, &new.routes, &places, by).await?;
+    let Config { routes, drain, .. } = new;
+    let how = How { by, live, timeout: drain.timeout };
     let next = routes.into_iter().zip(places).zip(sources).zip(shares);
     let next = next.map(|(((config, place), source), share)| Next { config, place, source, share });
-    Ok(swap(shared, state, old, next.collect(), by, live).await)
+    Ok(swap(shared, state, old, next.collect(), how).await)
+}
+
+/// How a change is carried out.
+struct How {
+    by: By,
+    /// What becomes of the connections of a route that does not listen any more.
+    live: Live,
+    /// How long they may take to finish.
+    timeout: Duration,
 }
 
 /// A route of the new configuration.
@@ -58,8 +69,7 @@ async fn swap(
     state: &mut State,
     old: &Config,
     next: Vec<Next>,
-    by: By,
-    live: Live,
+    How { by, live, timeout }: How,
 ) -> u64 {
     let mut members = std::mem::take(&mut state.members);
     let before: Vec<Option<SocketAddr>> = members.iter().map(|member| member.route.address()).collect();
@@ -84,8 +94,7 @@ async fn swap(
                 route.watch_the_clock();
                 routes.push((route, source, None));
             }
-            // Who has no place has a share.
-            (None, None) => {}
+            (None, None) => debug_assert!(false, "who has no place has a share"),
         }
     }
     let mut take = |place: usize| members.get_mut(place).and_then(|member| member.listening.take());
@@ -134,7 +143,7 @@ async fn swap(
     state.members = fresh.into_iter().map(|(member, _)| member).collect();
     shared.publish(&state.members);
     shared.depart(&removed);
-    removed.iter().chain(&disabled).map(|route| let_go(shared, state, route, live)).sum()
+    removed.iter().chain(&disabled).map(|route| let_go(shared, timeout, route, live)).sum()
 }
 
 fn tell_address(shared: &Shared, route: &Arc<Route>, was: Option<SocketAddr>, by: By) {
@@ -150,27 +159,26 @@ fn tell_address(shared: &Shared, route: &Arc<Route>, was: Option<SocketAddr>, by
             route: route.name().clone(),
             listen,
             upstream: route.upstream_text(),
-            at_start: by == By::Start,
+            by,
         });
     }
 }
 
 /// What becomes of the connections of a route that does not listen any more.
-fn let_go(shared: &Arc<Shared>, state: &State, route: &Arc<Route>, live: Live) -> u64 {
+fn let_go(shared: &Shared, timeout: Duration, route: &Arc<Route>, live: Live) -> u64 {
     match live {
         Live::Keep => 0,
         Live::Close => route.dismiss_all(Dismissal::Close),
         Live::Reset => route.dismiss_all(Dismissal::Reset),
         Live::Drain => {
-            let told = route.dismiss_all(Dismissal::Finish);
-            let (timeout, over, route) =
-                (state.settings.drain.timeout, shared.over.clone(), Arc::downgrade(route));
+            let (closing, told) = route.let_finish();
+            let (over, route) = (shared.over.clone(), Arc::downgrade(route));
             tokio::spawn(async move {
                 tokio::select! {
                     () = over.cancelled() => {}
                     () = tokio::time::sleep(timeout) => {
-                        if let Some(route) = route.upgrade().filter(|route| route.address().is_none()) {
-                            route.dismiss_all(Dismissal::Cut);
+                        if let Some(route) = route.upgrade() {
+                            route.cut_finishing(closing);
                         }
                     }
                 }

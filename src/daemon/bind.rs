@@ -24,13 +24,15 @@ pub(super) enum Source {
     Bound(Arc<Listener>),
 }
 
-/// Finds a source for each new route. On failure nothing is bound that was not before, and everything is that was.
+/// Finds a source for each new route. On failure nothing is bound that was not before, and everything is that was, as
+/// far as the system lets what had to be closed be bound again.
 pub(super) async fn find_sources(
     shared: &Shared,
     members: &mut [Member],
     old: &[RouteConfig],
     new: &[RouteConfig],
     places: &[Option<usize>],
+    by: By,
 ) -> Result<Vec<Source>, ControlError> {
     let address = |route: &RouteConfig| (route.bind, route.local_port);
     let listens = |place: usize| members.get(place).is_some_and(|member| member.listening.is_some());
@@ -102,7 +104,7 @@ pub(super) async fn find_sources(
     }
     drop(sources);
     for place in closed {
-        restore(shared, members, old, place);
+        restore(shared, members, old, place, by);
     }
     Err(ControlError::Bind(failures.into()))
 }
@@ -133,7 +135,7 @@ fn bind_all(
 }
 
 /// Opens again what was closed to make room for something that then failed.
-fn restore(shared: &Shared, members: &mut [Member], old: &[RouteConfig], place: usize) {
+fn restore(shared: &Shared, members: &mut [Member], old: &[RouteConfig], place: usize, by: By) {
     let Some((member, config)) = members.get_mut(place).zip(old.get(place)) else { return };
     let Some(address) = member.route.address() else { return };
     match Listener::bind(config.bind, LocalPort::Fixed(address.port())) {
@@ -146,7 +148,7 @@ fn restore(shared: &Shared, members: &mut [Member], old: &[RouteConfig], place: 
             let route = member.route.name().clone();
             let message = format!("it cannot listen on {address} again: {error}").into();
             shared.common.emitter.emit(Fact::Notice { route: Some(route.clone()), message });
-            shared.common.emitter.emit(Fact::RouteClosed { route, by: By::Library });
+            shared.common.emitter.emit(Fact::RouteClosed { route, by });
         }
     }
 }

@@ -4,126 +4,22 @@
 //! never waits for data: whatever state connections are in, a call returns at once.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
 
-use thiserror::Error;
+use tokio::task::JoinError;
 
-use super::apply::apply;
-use super::shared::{Shared, State};
-use super::start::{BindFailure, lines};
-use crate::config::{self, Admin, BodyError, Change, Config, Refused};
+use super::change::{as_it_runs, put, reload, texts};
+use super::shared::Shared;
+use super::{Applied, ControlError, Live, Status};
+use crate::config::{self, Config};
 use crate::fault::{Fault, How};
-use crate::observe::{By, Emitter, Fact, Format, log};
+use crate::observe::{By, Emitter, Fact};
 use crate::relay::Dismissal;
-use crate::route::{ConnectionView, Route};
+use crate::route::{ConnectionView, Route, RouteConfig};
 
 /// Looks at a running daemon and changes it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
     pub(super) shared: Arc<Shared>,
-}
-
-/// Why a change was refused. Nothing of it was applied.
-#[derive(Clone, Debug, Error)]
-pub enum ControlError {
-    /// There is no such route.
-    #[error("there is no route `{0}`")]
-    NoRoute(String),
-    /// There is no such fault.
-    #[error("route `{route}` has no fault `{fault}`")]
-    NoFault {
-        /// The route.
-        route: String,
-        /// The fault.
-        fault: String,
-    },
-    /// Two faults of a route cannot have one name.
-    #[error("route `{route}` has a fault `{fault}` already")]
-    FaultExists {
-        /// The route.
-        route: String,
-        /// The fault.
-        fault: String,
-    },
-    /// The daemon is stopping.
-    #[error("the daemon is draining")]
-    Draining,
-    /// A body was refused.
-    #[error(transparent)]
-    Body(Arc<BodyError>),
-    /// The file was refused.
-    #[error("{}", .0.brief())]
-    File(Arc<Refused>),
-    /// There is no file to read again.
-    #[error("{0}")]
-    NoFile(&'static str),
-    /// A route could not listen.
-    #[error("{}", lines(.0))]
-    Bind(Arc<[BindFailure]>),
-    /// It cannot change while the daemon runs.
-    #[error("`{0}` cannot change while the daemon runs: it needs a restart")]
-    NeedsRestart(&'static str),
-    /// The parts of what was asked for do not go together.
-    #[error("{}", .0.brief())]
-    Refused(Arc<Refused>),
-    /// There is no room for one more route.
-    #[error("the limit of open files leaves no room for another route: raise it (ulimit -n)")]
-    Descriptors,
-    /// The change could not be carried out.
-    #[error("the change was broken off")]
-    Broken,
-    /// What was to be changed is not any more what the caller saw.
-    #[error("it was changed meanwhile")]
-    Precondition,
-}
-
-/// What a change came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The generation now in force.
-    pub generation: u64,
-    /// What changed, in words; empty: nothing did, and the generation is the one it was.
-    pub changes: Vec<String>,
-    /// Of these, what undoes an earlier change that did not come from the file.
-    pub undone: Vec<String>,
-    /// How many connections were told to end.
-    pub ended: u64,
-}
-
-/// What becomes of the live connections of a route that stops listening.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub enum Live {
-    /// They go on.
-    Keep,
-    /// They end by FIN.
-    #[default]
-    Close,
-    /// They end by RST.
-    Reset,
-    /// They finish, and are reset when that takes longer than a drain may.
-    #[serde(skip)]
-    Drain,
-}
-
-/// How the daemon is.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The number of the configuration in force.
-    pub generation: u64,
-    /// The seed in force.
-    pub seed: u64,
-    /// When it started.
-    pub started: SystemTime,
-    /// How long ago that was.
-    pub uptime: Duration,
-    /// Whether every enabled route listens and the daemon is not stopping.
-    pub ready: bool,
-    /// Whether it is stopping.
-    pub draining: bool,
 }
 
 impl Control {
@@ -211,19 +107,31 @@ impl Control {
         let shared = self.shared.clone();
         let work = async move {
             let mut state = shared.state.lock().await;
+            if shared.is_draining() {
+                return Err(ControlError::Draining);
+            }
             let old = shared.config(&state);
             let mut new = old.clone();
             let value = edit(&mut new)?;
             let applied = put(&shared, &mut state, &old, new, by, live).await?;
             Ok((value, applied))
         };
-        tokio::spawn(work).await.unwrap_or(Err(ControlError::Broken))
+        self.carried_out(tokio::spawn(work).await)
+    }
+
+    /// What came of a change. Only a bug in this program breaks one off.
+    fn carried_out<T>(&self, work: Result<Result<T, ControlError>, JoinError>) -> Result<T, ControlError> {
+        work.unwrap_or_else(|error| {
+            if error.is_panic() {
+                self.emitter().process().count_panic();
+            }
+            Err(ControlError::Broken)
+        })
     }
 
     /// What putting this configuration in force would change.
     pub async fn check(&self, config: Config) -> Result<Vec<String>, ControlError> {
-        let state = self.shared.state.lock().await;
-        let old = self.shared.config(&state);
+        let old = self.config().await;
         let new = as_it_runs(&old, config)?;
         new.check().map_err(|refused| ControlError::Refused(Arc::new(refused)))?;
         Ok(texts(&config::changes(&old, &new)))
@@ -242,7 +150,7 @@ impl Control {
             }
             applied
         };
-        tokio::spawn(work).await.unwrap_or(Err(ControlError::Broken))
+        self.carried_out(tokio::spawn(work).await)
     }
 
     /// Goes back to the file as it was last read; what has expired begins anew.
@@ -256,35 +164,46 @@ impl Control {
             let applied = put(&shared, &mut state, &old, file, by, Live::Drain).await?;
             Ok(Applied { undone: texts(&undone), ..applied })
         };
-        tokio::spawn(work).await.unwrap_or(Err(ControlError::Broken))
+        self.carried_out(tokio::spawn(work).await)
     }
 
     /// Opens a closed route.
     pub async fn open(&self, route: &str, by: By) -> Result<Applied, ControlError> {
-        self.enable(route, true, Live::Keep, by).await
+        Ok(self.switch(route, true, Live::Keep, by, |_| Ok(())).await?.1)
     }
 
     /// Closes a route: it stops listening and keeps everything else. Its live connections end as `live` says, also if it
     /// was closed before.
     pub async fn close(&self, route: &str, live: Live, by: By) -> Result<Applied, ControlError> {
-        let mut applied = self.enable(route, false, live, by).await?;
-        if applied.changes.is_empty() {
-            applied.ended = match live {
-                Live::Close => self.end_connections(route, How::Close)?,
-                Live::Reset => self.end_connections(route, How::Reset)?,
-                Live::Keep | Live::Drain => 0,
-            };
-        }
-        Ok(applied)
+        Ok(self.switch(route, false, live, by, |_| Ok(())).await?.1)
     }
 
-    async fn enable(&self, route: &str, on: bool, live: Live, by: By) -> Result<Applied, ControlError> {
-        let name = route.to_owned();
+    /// Opens or closes a route if `check` has nothing against it as it is. Gives the route as it is then.
+    pub async fn switch(
+        &self,
+        route: &str,
+        on: bool,
+        live: Live,
+        by: By,
+        check: impl FnOnce(&RouteConfig) -> Result<(), ControlError> + Send + 'static,
+    ) -> Result<(RouteConfig, Applied), ControlError> {
+        let (name, control) = (route.to_owned(), self.clone());
         let edit = move |config: &mut Config| {
-            config.route_mut(&name).ok_or(ControlError::NoRoute(name))?.enabled = on;
-            Ok(())
+            let Some(route) = config.route_mut(&name) else { return Err(ControlError::NoRoute(name)) };
+            check(route)?;
+            // A route that was closed already may have connections that were kept.
+            let ended = match live {
+                _ if on || route.enabled => 0,
+                Live::Close => control.end_connections(&name, How::Close)?,
+                Live::Reset => control.end_connections(&name, How::Reset)?,
+                Live::Keep | Live::Drain => 0,
+            };
+            route.enabled = on;
+            Ok((route.clone(), ended))
         };
-        Ok(self.edit(by, live, edit).await?.1)
+        let ((route, ended), mut applied) = self.edit(by, live, edit).await?;
+        applied.ended += ended;
+        Ok((route, applied))
     }
 
     /// The faults of a route, in their order.
@@ -348,111 +267,6 @@ impl Control {
         };
         Ok(self.edit(By::Library, Live::Drain, edit).await?.1.generation)
     }
-}
-
-async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, ControlError> {
-    let Some(origin) = shared.origin.clone() else {
-        return Err(ControlError::NoFile("there is no file to read again"));
-    };
-    if origin.path.as_os_str() == "-" {
-        return Err(ControlError::NoFile("standard input cannot be read again"));
-    }
-    let read = tokio::task::spawn_blocking(move || origin.read()).await;
-    let file = match read {
-        Ok(Ok(config)) => config,
-        Ok(Err(refused)) => return Err(ControlError::File(Arc::new(refused))),
-        Err(_) => return Err(ControlError::Broken),
-    };
-    let mut state = shared.state.lock().await;
-    let old = shared.config(&state);
-    let mut new = file.clone();
-    // A fault whose time was over stays gone, unless its item says something else now.
-    for route in &mut new.routes {
-        let Some(member) = state.members.iter().find(|member| *member.route.name() == route.name) else {
-            continue;
-        };
-        route.faults.retain(|fault| !member.route.has_expired(fault));
-    }
-    let since = config::changes(&as_it_runs(&old, state.file.clone()).unwrap_or_else(|_| old.clone()), &old);
-    let changes = config::changes(&old, &as_it_runs(&old, new.clone())?);
-    let undone = changes.iter().filter(|change| since.iter().any(|made| made.path == change.path));
-    let undone = undone.map(|change| change.text.clone()).collect();
-    let applied = put(shared, &mut state, &old, new, by, Live::Drain).await?;
-    state.file = file;
-    if applied.changes.is_empty() {
-        // Whoever asked by signal has nowhere else to see that it was done.
-        let (generation, seed, changes) = (applied.generation, shared.seed, Arc::default());
-        shared.common.emitter.emit(Fact::ConfigApplied { generation, seed, by, changes });
-    }
-    Ok(Applied { undone, ..applied })
-}
-
-/// Checks a configuration whole and puts it in force.
-async fn put(
-    shared: &Arc<Shared>,
-    state: &mut State,
-    old: &Config,
-    new: Config,
-    by: By,
-    live: Live,
-) -> Result<Applied, ControlError> {
-    if shared.is_draining() {
-        return Err(ControlError::Draining);
-    }
-    let new = as_it_runs(old, new)?;
-    new.check().map_err(|refused| ControlError::Refused(Arc::new(refused)))?;
-    let changes = texts(&config::changes(old, &new));
-    if changes.is_empty() {
-        return Ok(Applied { generation: shared.generation(), ..Applied::default() });
-    }
-    let settings = Config { routes: Vec::new(), ..new.clone() };
-    let ended = apply(shared, state, old, new, by, live).await?;
-    if settings.log.level != state.settings.log.level {
-        log::set_level(&settings.log.level);
-    }
-    shared.set_drain_idle(settings.drain.idle);
-    shared.stats_interval.send_if_modified(|interval| {
-        std::mem::replace(interval, settings.stats_interval) != settings.stats_interval
-    });
-    state.settings = settings;
-    let generation = shared.common.generation.fetch_add(1, Ordering::Relaxed) + 1;
-    let told = changes.clone().into();
-    shared.common.emitter.emit(Fact::ConfigApplied { generation, seed: shared.seed, by, changes: told });
-    Ok(Applied { generation, changes, undone: Vec::new(), ended })
-}
-
-/// A configuration with what it leaves out as it runs; what cannot change while it runs is refused.
-fn as_it_runs(old: &Config, mut new: Config) -> Result<Config, ControlError> {
-    if new.seed.is_some_and(|seed| Some(seed) != old.seed) {
-        return Err(ControlError::NeedsRestart("seed"));
-    }
-    if !same_admin(&new.admin, &old.admin) {
-        return Err(ControlError::NeedsRestart("admin"));
-    }
-    if new.log.format != Format::Auto && new.log.format != old.log.format {
-        return Err(ControlError::NeedsRestart("log.format"));
-    }
-    new.seed = old.seed;
-    new.admin = old.admin.clone();
-    new.log.format = old.log.format;
-    Ok(new)
-}
-
-/// Whether an admin that is asked for is the one that runs.
-fn same_admin(asked: &Admin, runs: &Admin) -> bool {
-    match (asked, runs) {
-        (Admin::Default, _) => true,
-        // A port that the system chose is the one that was asked for.
-        (
-            Admin::On { listen, token_file, allowed_hosts },
-            Admin::On { listen: at, token_file: file, allowed_hosts: hosts },
-        ) if listen.port() == 0 => (listen.ip(), token_file, allowed_hosts) == (at.ip(), file, hosts),
-        _ => asked == runs,
-    }
-}
-
-fn texts(changes: &[Change]) -> Vec<String> {
-    changes.iter().map(|change| change.text.clone()).collect()
 }
 
 fn dismissal(how: How) -> Dismissal {

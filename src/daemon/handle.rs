@@ -151,6 +151,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
         self.shared.over.cancel();
         self.shared.common.stop.cut.cancel();
     }
@@ -175,10 +176,10 @@ impl Shared {
             let _ = tokio::time::timeout(CUT_TAKES, connections.wait()).await;
         }
         let cut = self.common.cut.load(Ordering::Relaxed);
-        self.over.cancel();
         emitter.tell_folded(true);
         let finished = (ended.load(Ordering::Relaxed) - ended_before).saturating_sub(cut);
         emitter.emit(Fact::DrainDone { finished, cut, duration: began.elapsed() });
+        self.over.cancel();
         Drained { finished, cut }
     }
 
@@ -190,6 +191,7 @@ impl Shared {
         let _ = tokio::time::timeout(AT_ONCE, self.common.connections.wait()).await;
         let cut = self.common.cut.load(Ordering::Relaxed);
         self.common.emitter.emit(Fact::DrainDone { finished: 0, cut, duration: began.elapsed() });
+        self.over.cancel();
         Drained { finished: 0, cut }
     }
 

@@ -16,14 +16,18 @@
 
 mod apply;
 mod bind;
+mod change;
 mod control;
 mod handle;
 mod listening;
+mod outcome;
 mod shared;
 mod start;
 
-pub use control::{Applied, Control, ControlError, Live, Status};
+pub(crate) use change::as_it_runs;
+pub use control::Control;
 pub use handle::{Drained, Handle};
+pub use outcome::{Applied, ControlError, Live, Status};
 pub use start::{BindFailure, StartError};
 
 /// The way in: [`Daemon::start`].

@@ -127,7 +127,7 @@ impl Shared {
     }
 
     pub(super) fn set_drain_idle(&self, idle: Option<std::time::Duration>) {
-        *self.common.drain_idle.lock().unwrap_or_else(PoisonError::into_inner) = idle;
+        *self.common.stop.idle.lock().unwrap_or_else(PoisonError::into_inner) = idle;
     }
 
     pub(super) fn tell_stats(&self) {
@@ -141,7 +141,7 @@ impl Shared {
                     upstream: stats.sent(Direction::Upstream),
                     downstream: stats.sent(Direction::Downstream),
                 },
-                fired: route.fired().iter().map(|(_, fired)| fired).sum(),
+                fired: route.fired().values().sum(),
             });
         }
     }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::apply::apply;
 use super::shared::Shared;
 use super::{ControlError, Daemon, Handle, Live};
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Refused};
 use crate::fault::dice::Dice;
 use crate::observe::{By, Emitter, Fact};
 use crate::relay::Stop;
@@ -32,6 +32,9 @@ pub enum StartError {
     /// There is no room for a single connection a route.
     #[error("the limit of open files is too low to serve a connection on each route: raise it (ulimit -n)")]
     Descriptors,
+    /// The configuration was put together wrongly.
+    #[error("{0}")]
+    Config(Arc<Refused>),
     /// The system gave no random seed.
     #[error("the system gave no random seed; write one in the configuration (seed: 1)")]
     Seed,
@@ -76,6 +79,7 @@ impl Daemon {
 
     /// The same with the place where the configuration can be read again.
     pub async fn start_from(config: Config, origin: Option<Origin>) -> Result<Handle, StartError> {
+        config.check().map_err(|refused| StartError::Config(Arc::new(refused)))?;
         let seed = match config.seed {
             Some(seed) => seed,
             None => SysRng.try_next_u64().map_err(|_| StartError::Seed)?,
@@ -87,11 +91,10 @@ impl Daemon {
             budget: Budget::of_process(),
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
-            stop: Stop::default(),
+            stop: Stop { idle: Arc::new(Mutex::new(config.drain.idle)), ..Stop::default() },
             generation: Arc::new(AtomicU64::new(1)),
             ended: Arc::default(),
             cut: Arc::default(),
-            drain_idle: Arc::new(Mutex::new(config.drain.idle)),
         };
         let nothing = Config { routes: Vec::new(), ..config.clone() };
         let shared = Arc::new(Shared::new(seed, common, origin, nothing.clone(), config.clone()));

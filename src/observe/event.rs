@@ -50,7 +50,7 @@ pub struct ConnectionRef {
 #[allow(missing_docs, reason = "the fields carry the names of the record they are told in")]
 pub enum Fact {
     /// A route listens.
-    RouteOpened { route: Arc<str>, listen: SocketAddr, upstream: Arc<str>, at_start: bool },
+    RouteOpened { route: Arc<str>, listen: SocketAddr, upstream: Arc<str>, by: By },
     /// A route does not listen any more.
     RouteClosed { route: Arc<str>, by: By },
     /// The control API listens.
@@ -253,8 +253,10 @@ impl Fact {
             Fact::ConnectionClosed { ending, side, duration, .. } => {
                 stats.count_closed(*ending, *side, *duration);
             }
-            Fact::UpstreamConnected { duration, .. } => stats.count_connected(*duration),
-            Fact::UpstreamFailed { result, .. } => stats.count_connect(*result),
+            Fact::UpstreamConnected { upstream, duration, .. } => {
+                stats.count_connected(upstream, *duration);
+            }
+            Fact::UpstreamFailed { upstream, result, .. } => stats.count_connect(upstream, *result),
             Fact::AcceptFailed { reason, .. } => stats.count_accept_error(*reason),
             Fact::FaultFired { fault, .. } => {
                 fault.stats.count_fired();

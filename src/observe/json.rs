@@ -27,7 +27,8 @@ impl Event {
         };
         let r = &mut record;
         match &self.fact {
-            Fact::RouteOpened { route, listen, upstream, .. } => {
+            Fact::RouteOpened { route, listen, upstream, by } => {
+                r.by = Some(*by);
                 r.route = Some(route);
                 r.listen = Some(*listen);
                 r.upstream = Some(upstream);

@@ -123,8 +123,11 @@ impl JsonSchema for Filter {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string",
-            "pattern": "^(([A-Za-z0-9_.:-]+=)?(off|error|warn|info|debug|trace)(,|$))+$",
+            "anyOf": [
+                {"type": "string", "pattern": "^(([A-Za-z0-9_.:-]+=)?(off|error|warn|info|debug|trace)(,|$))+$"},
+                // What YAML of old makes of off.
+                {"const": false},
+            ],
             "examples": ["info", "warn,connection=debug"],
         })
     }

@@ -1,7 +1,7 @@
 //! Counters. They move when the thing happens, not when the connection ends, and cost one atomic addition.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::histogram::{Histogram, Snapshot};
@@ -48,7 +48,7 @@ pub struct RouteStats {
     opened: AtomicU64,
     closed: [[AtomicU64; Side::ALL.len()]; Ending::ALL.len()],
     traffic: Traffic,
-    connects: [AtomicU64; ConnectResult::ALL.len()],
+    connects: Mutex<Connects>,
     connect_time: Histogram,
     accept_errors: [AtomicU64; AcceptError::ALL.len()],
     duration: Histogram,
@@ -61,13 +61,42 @@ struct Traffic {
     sent: [AtomicU64; 2],
 }
 
+/// Upstreams dialled, those from before a change of the route included.
+#[derive(Debug, Default)]
+struct Connects {
+    /// The latest ones, by what the route called them.
+    by_upstream: Vec<(Arc<str>, [u64; ConnectResult::ALL.len()])>,
+    /// Those before them, together.
+    earlier: [u64; ConnectResult::ALL.len()],
+}
+
+/// So many upstreams of a route are told apart.
+const MOST_UPSTREAMS: usize = 32;
+
+impl Connects {
+    fn count(&mut self, upstream: &Arc<str>, result: ConnectResult) {
+        let known = self.by_upstream.iter_mut().find(|(name, _)| name == upstream);
+        if let Some((_, counts)) = known {
+            counts[result as usize] += 1;
+            return;
+        }
+        if self.by_upstream.len() >= MOST_UPSTREAMS {
+            let (_, counts) = self.by_upstream.remove(0);
+            self.earlier.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        let mut counts = [0; ConnectResult::ALL.len()];
+        counts[result as usize] = 1;
+        self.by_upstream.push((upstream.clone(), counts));
+    }
+}
+
 impl Default for RouteStats {
     fn default() -> Self {
         RouteStats {
             opened: AtomicU64::default(),
             closed: Default::default(),
             traffic: Traffic::default(),
-            connects: Default::default(),
+            connects: Mutex::default(),
             connect_time: Histogram::new(&TO_CONNECT),
             accept_errors: Default::default(),
             duration: Histogram::new(&TO_LIVE),
@@ -88,14 +117,14 @@ impl RouteStats {
     }
 
     /// The upstream was reached.
-    pub(super) fn count_connected(&self, duration: Duration) {
-        self.count_connect(ConnectResult::Ok);
+    pub(super) fn count_connected(&self, upstream: &Arc<str>, duration: Duration) {
+        self.count_connect(upstream, ConnectResult::Ok);
         self.connect_time.count(duration);
     }
 
     /// Dialling the upstream came to this.
-    pub(super) fn count_connect(&self, result: ConnectResult) {
-        self.connects[result as usize].fetch_add(1, Relaxed);
+    pub(super) fn count_connect(&self, upstream: &Arc<str>, result: ConnectResult) {
+        self.connects.lock().unwrap_or_else(PoisonError::into_inner).count(upstream, result);
     }
 
     /// The system refused to hand over a connection.
@@ -130,9 +159,22 @@ impl RouteStats {
         self.duration.snapshot()
     }
 
-    /// Connects to the upstream that came to this.
+    /// Connects that came to this, whatever the upstream.
     pub fn connects(&self, result: ConnectResult) -> u64 {
-        self.connects[result as usize].load(Relaxed)
+        let connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = connects.by_upstream.iter().map(|(_, counts)| counts).chain([&connects.earlier]);
+        counts.map(|counts| counts[result as usize]).sum()
+    }
+
+    /// Connects by upstream, each with a count for every result in the order of [`ConnectResult::ALL`]. Of many upstreams
+    /// only the latest are told apart: the others stand under `…`.
+    pub fn connects_by_upstream(&self) -> Vec<(Arc<str>, [u64; ConnectResult::ALL.len()])> {
+        let connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = connects.by_upstream.clone();
+        if connects.earlier.iter().any(|count| *count > 0) {
+            all.push(("…".into(), connects.earlier));
+        }
+        all
     }
 
     /// How long it took to reach the upstream, where it was reached.
@@ -180,6 +222,18 @@ impl FaultStats {
     pub fn count_delay(&self, by: Duration) {
         self.delayed.fetch_add(1, Relaxed);
         self.delay_micros.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Adds what another did that is gone.
+    pub(crate) fn absorb(&self, other: &FaultStats) {
+        for (sum, count) in [
+            (&self.fired, &other.fired),
+            (&self.amount, &other.amount),
+            (&self.delayed, &other.delayed),
+            (&self.delay_micros, &other.delay_micros),
+        ] {
+            sum.fetch_add(count.load(Relaxed), Relaxed);
+        }
     }
 
     /// How many bytes, segments or pieces it acted upon.

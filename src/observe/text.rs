@@ -22,7 +22,7 @@ impl Event {
 
     fn write_text(&self, line: &mut String) -> Option<std::fmt::Result> {
         let told = match &self.fact {
-            Fact::RouteOpened { at_start: true, .. } => return None,
+            Fact::RouteOpened { by: By::Start, .. } => return None,
             Fact::ConfigApplied { by: By::Start, .. } => return None,
             Fact::ControlOpened { .. } => return None,
             Fact::RouteOpened { route, listen, upstream, .. } => {

@@ -27,7 +27,10 @@ pub(super) struct Machine<'a, C, U> {
     last_progress: Instant,
     /// When it was last seen that nobody had left while bytes could not be delivered.
     looked: Instant,
-    pub(super) draining: bool,
+    /// While it is to finish: silence for this long ends it.
+    finish_idle: Option<std::time::Duration>,
+    /// Whether the orders say that it is to finish.
+    to_finish: bool,
     /// Says whether there are orders that were not adopted yet.
     orders: watch::Receiver<Orders>,
     alarm: Alarm,
@@ -112,7 +115,8 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             limits,
             last_progress: now,
             looked: now,
-            draining: false,
+            finish_idle: None,
+            to_finish: false,
             orders,
             alarm: Alarm::default(),
             meter,
@@ -126,12 +130,22 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         if let Some(outcome) = end.and_then(Outcome::ordered) {
             return Some(outcome);
         }
-        self.draining |= end.is_some();
+        self.to_finish = end.is_some();
         let now = Instant::now();
         // What was held back until later may go now; if something still is, the next poll sees it.
         self.last_progress = self.last_progress.min(now);
         let holes = [self.up.pump.adopt(&plan, now), self.down.pump.adopt(&plan, now)];
         holes.contains(&true).then(|| Outcome::new(Ending::Fault, Side::None))
+    }
+
+    /// Whether the orders say that it is to finish.
+    pub(super) fn is_to_finish(&self) -> bool {
+        self.to_finish
+    }
+
+    /// Silence for this long, with nothing held, ends it from now on; or does not any more.
+    pub(super) fn finish_when_silent(&mut self, silence: Option<std::time::Duration>) {
+        self.finish_idle = silence;
     }
 
     /// Tells of the faults that have fired since.
@@ -272,10 +286,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             (!half_closed && stuck)
                 .then(|| (self.last_progress.max(self.looked) + self.limits.half_close, Limit::Look)),
             self.limits.idle.map(|limit| quiet(limit, Ending::Idle)),
-            self.limits
-                .drain_idle
-                .filter(|_| self.draining && empty)
-                .map(|limit| quiet(limit, Ending::Drain)),
+            self.finish_idle.filter(|_| empty).map(|limit| quiet(limit, Ending::Drain)),
             self.limits.until.map(|at| (at, Limit::Ends(Ending::Lifetime))),
         ]
         .into_iter()

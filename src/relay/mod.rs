@@ -17,7 +17,7 @@ mod tests;
 mod transport;
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -45,8 +45,6 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// The end of its life.
     pub until: Option<Instant>,
-    /// While draining: without a byte in either direction, when none is held.
-    pub drain_idle: Option<Duration>,
     /// How many bytes the faults of one direction may hold; then the sender waits.
     pub held: usize,
 }
@@ -58,6 +56,15 @@ pub struct Stop {
     pub drain: CancellationToken,
     /// Time is up: end now.
     pub cut: CancellationToken,
+    /// Who is to finish and has been silent for this long, with no byte held, has finished.
+    pub idle: Arc<Mutex<Option<Duration>>>,
+}
+
+impl Stop {
+    /// How long one who is to finish may be silent.
+    fn idle(&self) -> Option<Duration> {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How a relay ended.
@@ -127,14 +134,21 @@ pub async fn relay<C: Transport, U: Transport>(
         let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, orders.clone(), fired));
         let mut ended = machine.adopt();
         let mut orders_go_on = true;
+        let mut draining = false;
+        machine.finish_when_silent(stop.idle().filter(|_| machine.is_to_finish()));
         while ended.is_none() {
             tokio::select! {
                 biased;
                 () = stop.cut.cancelled() => ended = Outcome::ordered(Dismissal::Cut),
-                () = stop.drain.cancelled(), if !machine.draining => machine.draining = true,
+                () = stop.drain.cancelled(), if !draining => {
+                    draining = true;
+                    machine.finish_when_silent(stop.idle());
+                }
                 changed = orders.changed(), if orders_go_on => {
                     orders_go_on = changed.is_ok();
                     ended = machine.adopt();
+                    let finishing = draining || machine.is_to_finish();
+                    machine.finish_when_silent(stop.idle().filter(|_| finishing));
                 }
                 outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
             }

@@ -9,14 +9,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::fake::{Peer, fake};
-use super::{Limits, Orders, Outcome, Stop, relay};
+use super::{Dismissal, Limits, Orders, Outcome, Stop, relay};
 use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Limit, Noop, Plan, Reset, Stall, Then};
 use crate::observe::{Direction, Ending, Meter, Side};
 use crate::spec::{Period, Size};
 
 const SECOND: Duration = Duration::from_secs(1);
-const QUIET: Limits =
-    Limits { half_close: Duration::from_secs(30), idle: None, until: None, drain_idle: None, held: 1 << 20 };
+const QUIET: Limits = Limits { half_close: Duration::from_secs(30), idle: None, until: None, held: 1 << 20 };
 
 struct Rig {
     client: Peer,
@@ -178,13 +177,13 @@ async fn idle_and_lifetime_end_exactly_on_time() {
 
 #[tokio::test(start_paused = true)]
 async fn draining_ends_only_what_is_silent_and_holds_nothing() {
-    let limits = Limits { drain_idle: Some(2 * SECOND), ..QUIET };
-    let silent = Rig::new(10, limits);
-    let holding = Rig::new(10, limits);
+    let (silent, holding) = (Rig::new(10, QUIET), Rig::new(10, QUIET));
     holding.server.send(&[1; 50]);
     sleep(60 * SECOND).await;
     for rig in [&silent, &holding] {
         assert!(!rig.task.is_finished(), "nothing ends before the drain");
+        // What is said when it begins is what counts.
+        *rig.stop.idle.lock().unwrap() = Some(2 * SECOND);
         rig.stop.drain.cancel();
     }
     let ended = silent.ended().await;
@@ -195,6 +194,32 @@ async fn draining_ends_only_what_is_silent_and_holds_nothing() {
     holding.stop.cut.cancel();
     assert_eq!(holding.ended().await.0, Ending::Drain);
     assert!(client.saw_reset(), "at the deadline what is left is reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_end_a_connection_and_one_that_was_to_finish_may_stay() {
+    let told = |end| Orders { end, ..Orders::default() };
+    let stays = Rig::new(10, QUIET);
+    *stays.stop.idle.lock().unwrap() = Some(2 * SECOND);
+    sleep(SECOND).await;
+    stays.orders.send(told(Some(Dismissal::Finish))).unwrap();
+    sleep(SECOND / 2).await;
+    stays.orders.send(told(None)).unwrap();
+    sleep(60 * SECOND).await;
+    assert!(!stays.task.is_finished());
+    stays.orders.send(told(Some(Dismissal::Finish))).unwrap();
+    assert_eq!(stays.ended().await.0, Ending::Drain);
+    for (end, ending, reset) in [
+        (Dismissal::Close, Ending::Control, false),
+        (Dismissal::Reset, Ending::Control, true),
+        (Dismissal::Cut, Ending::Drain, true),
+    ] {
+        let rig = Rig::new(10, QUIET);
+        let client = rig.client.clone();
+        rig.orders.send(told(Some(end))).unwrap();
+        assert_eq!(rig.ended().await.0, ending);
+        assert_eq!(client.saw_reset(), reset, "{end:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

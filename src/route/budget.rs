@@ -15,12 +15,21 @@ const PER_CONNECTION: u64 = 2;
 /// More than this is never counted out.
 const PLENTY: u64 = 1 << 24;
 
+/// What a route sets aside: its listener and a client in hand make as much as one connection, the slot of its own is
+/// another, and so is the client that was in hand when it stopped accepting.
+const SET_ASIDE: u32 = 3;
+
+/// So many routes can come while the budget is spent, where there is room to keep some for them.
+const SPARE: usize = 16;
+
 /// At most so many connections to the control API.
 const CONTROL: u64 = 256;
 
 /// How many connections may be open at once in this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    /// Kept for routes that come while the rest is spent.
+    spare: Arc<Semaphore>,
     shared: Arc<Semaphore>,
     /// What there was before any route took its share.
     total: usize,
@@ -29,10 +38,13 @@ pub struct Budget {
 }
 
 /// A route's access to the budget: what is shared, and one slot that no other route can take, so that a flood on one
-/// route does not shut out another. Room for its listener, and for one client in hand, is set aside with it.
+/// route does not shut out another. Room for its listener, for one client in hand, and
+/// for the one that was in hand when it stopped accepting, is set aside with it.
 #[derive(Debug)]
 pub struct Share {
     own: Arc<Semaphore>,
+    /// For a client in hand when its route stops accepting.
+    last: Arc<Semaphore>,
     budget: Budget,
     _set_aside: OwnedSemaphorePermit,
 }
@@ -57,20 +69,32 @@ impl Budget {
     /// A budget of so many connections, or, two for each, of routes.
     pub fn new(total: usize) -> Self {
         let most = total.min(Semaphore::MAX_PERMITS);
-        Budget { shared: Arc::new(Semaphore::new(most)), total: most, routes: Arc::default(), control: 0 }
+        let spare = (most / 32).min(SPARE) * SET_ASIDE as usize;
+        Budget {
+            spare: Arc::new(Semaphore::new(spare)),
+            shared: Arc::new(Semaphore::new(most - spare)),
+            total: most - spare,
+            routes: Arc::default(),
+            control: 0,
+        }
     }
 
     /// What one more route may draw on; none when there is no room for one.
     pub fn share(&self) -> Option<Share> {
-        // Listener and client in hand make as much as one connection, the slot of its own is another.
-        let set_aside = self.shared.clone().try_acquire_many_owned(2).ok()?;
+        let set_aside = self
+            .shared
+            .clone()
+            .try_acquire_many_owned(SET_ASIDE)
+            .or_else(|_| self.spare.clone().try_acquire_many_owned(SET_ASIDE))
+            .ok()?;
         self.routes.fetch_add(1, Relaxed);
-        Some(Share { own: Arc::new(Semaphore::new(1)), budget: self.clone(), _set_aside: set_aside })
+        let one = || Arc::new(Semaphore::new(1));
+        Some(Share { own: one(), last: one(), budget: self.clone(), _set_aside: set_aside })
     }
 
     /// How many connections may be open at once, of all routes.
     pub fn size(&self) -> usize {
-        self.total.saturating_sub(self.routes.load(Relaxed))
+        self.total.saturating_sub(2 * self.routes.load(Relaxed))
     }
 
     /// How many connections there may be to the control API.
@@ -96,6 +120,11 @@ impl Share {
         let permit =
             self.budget.shared.clone().try_acquire_owned().or_else(|_| self.own.clone().try_acquire_owned());
         permit.ok().map(|permit| Slot { _permit: permit })
+    }
+
+    /// A place for a client in hand when there is none and nobody waits any more; at most one at a time has it.
+    pub fn try_take_last(&self) -> Option<Slot> {
+        self.last.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
     }
 
     /// A slot, as soon as one is free.
@@ -132,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_flood_on_one_route_leaves_another_its_slot() {
-        let budget = Budget::new(7);
+        let budget = Budget::new(9);
         let (greedy, modest) = (budget.share().unwrap(), budget.share().unwrap());
         assert_eq!(budget.size(), 5);
         let taken: Vec<Slot> = std::iter::from_fn(|| greedy.try_take()).collect();
@@ -144,12 +173,20 @@ mod tests {
     }
 
     #[test]
+    fn a_route_can_come_while_the_budget_is_spent() {
+        let budget = Budget::new(320);
+        let route = budget.share().unwrap();
+        let _taken: Vec<Slot> = std::iter::from_fn(|| route.try_take()).collect();
+        assert!((0..10).all(|_| budget.share().is_some()));
+    }
+
+    #[test]
     fn a_route_that_goes_gives_its_share_back() {
-        let budget = Budget::new(5);
+        let budget = Budget::new(6);
         let shares = [budget.share().unwrap(), budget.share().unwrap()];
         assert!(budget.share().is_none());
         drop(shares);
         assert!(budget.share().is_some() && budget.share().is_some());
-        assert_eq!(budget.size(), 5);
+        assert_eq!(budget.size(), 2);
     }
 }

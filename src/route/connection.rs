@@ -1,8 +1,8 @@
 //! The life of one connection: accept faults, dial, relay, and the telling of it.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -237,12 +237,10 @@ impl Connection<'_> {
             duration: if terms.upstream.is_builtin() { Duration::ZERO } else { started.elapsed() },
         });
         let timeouts = &terms.timeouts;
-        let drain_idle = *route.common.drain_idle.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = Limits {
             half_close: timeouts.half_close,
             idle: timeouts.idle,
             until: self.lifetime_end(),
-            drain_idle,
             held: terms.held,
         };
         let fired = |active: &Active| self.tell_stream_fired(active);

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::FaultCount;
+use super::gone::Gone;
 use super::life::Life;
 use crate::fault::dice::Dice;
 use crate::fault::trigger::{Chosen, Seen, Tally, Trigger};
@@ -20,13 +21,7 @@ use crate::observe::{Direction, FaultStats};
 use crate::relay::{Dismissal, Orders};
 
 /// Faults whose time was over that are remembered, so that a reload does not bring them back.
-const MOST_EXPIRED: usize = 64;
-
-/// So many names of faults that are gone are remembered.
-const GONE: usize = 256;
-
-/// Under this name stand all the others.
-const OTHERS: &str = "…";
+const MOST_EXPIRED: usize = 256;
 
 /// The faults of a route and the connections they act upon.
 #[derive(Debug)]
@@ -36,9 +31,11 @@ pub(super) struct Faults {
     entries: Vec<Entry>,
     live: BTreeMap<u64, Live>,
     /// What faults did that are gone.
-    gone: BTreeMap<Arc<str>, u64>,
+    gone: Gone,
     /// Those whose time was over, as they were.
     expired: Vec<Arc<Fault>>,
+    /// How often connections were told to finish.
+    closings: u64,
 }
 
 #[derive(Debug)]
@@ -64,6 +61,8 @@ struct Way {
 struct Live {
     life: Arc<Life>,
     orders: watch::Sender<Orders>,
+    /// Which of the closings it was told to finish by.
+    finishing: Option<u64>,
     records: Vec<Record>,
 }
 
@@ -101,7 +100,14 @@ impl Faults {
     /// For a route with these dice, whose faults arrive now.
     pub(super) fn new(dice: Dice, faults: &[Fault], now: Instant) -> Self {
         let entries = faults.iter().map(|fault| Entry::new(fault.clone(), None, now)).collect();
-        Faults { dice, entries, live: BTreeMap::new(), gone: BTreeMap::new(), expired: Vec::new() }
+        Faults {
+            dice,
+            entries,
+            live: BTreeMap::new(),
+            gone: Gone::default(),
+            expired: Vec::new(),
+            closings: 0,
+        }
     }
 
     /// Decides about a connection: called in accept order.
@@ -120,22 +126,45 @@ impl Faults {
             }
         }
         let (sender, orders) = watch::channel(Orders::of(plan_of(&records)));
-        self.live.insert(life.number, Live { life, orders: sender, records });
+        self.live.insert(life.number, Live { life, orders: sender, finishing: None, records });
         Admitted { taken, orders }
     }
 
     /// Tells live connections to end: all of them, or one; says how many.
     pub(super) fn dismiss(&self, id: Option<u64>, how: Dismissal) -> u64 {
-        let mut told = 0;
-        for live in self.live.values().filter(|live| id.is_none_or(|id| live.life.id == id)) {
-            told += 1;
+        let told = self.live.values().filter(|live| id.is_none_or(|id| live.life.id == id));
+        told.map(|live| live.dismiss(how)).count() as u64
+    }
+
+    /// Tells live connections to finish. Gives the number of this closing, and how many there are.
+    pub(super) fn let_finish(&mut self) -> (u64, u64) {
+        self.closings += 1;
+        for live in self.live.values_mut() {
+            live.dismiss(Dismissal::Finish);
+            live.finishing = Some(self.closings);
+        }
+        (self.closings, self.live.len() as u64)
+    }
+
+    /// Ends those that were told to finish by this closing and have not: their time is up.
+    pub(super) fn cut_finishing(&self, closing: u64) {
+        for live in self.live.values().filter(|live| live.finishing == Some(closing)) {
+            live.dismiss(Dismissal::Cut);
+        }
+    }
+
+    /// Those who are finishing may stay after all.
+    pub(super) fn let_stay(&mut self) {
+        for live in self.live.values_mut().filter(|live| live.finishing.is_some()) {
+            live.finishing = None;
             live.orders.send_if_modified(|orders| {
-                let stronger = orders.end < Some(how);
-                orders.end = orders.end.max(Some(how));
-                stronger
+                let finishing = orders.end == Some(Dismissal::Finish);
+                if finishing {
+                    orders.end = None;
+                }
+                finishing
             });
         }
-        told
     }
 
     /// The live connections, in the order of their numbers.
@@ -166,7 +195,7 @@ impl Faults {
                     let entry = Entry::new(fault, other.as_ref(), now);
                     let kept = |way: &Way| entry.ways.iter().any(|new| Arc::ptr_eq(&new.stats, &way.stats));
                     for way in other.iter().flat_map(|other| &other.ways).filter(|way| !kept(way)) {
-                        remember(&mut self.gone, &entry.fault.name, way.stats.fired());
+                        self.gone.remember(way.count(other.as_ref().map_or(&entry, |other| other)));
                     }
                     entry
                 }
@@ -174,7 +203,7 @@ impl Faults {
             self.entries.push(entry);
         }
         for entry in old {
-            remember(&mut self.gone, &entry.fault.name, entry.fired());
+            entry.counts().for_each(|count| self.gone.remember(count));
         }
         self.reach_live();
     }
@@ -191,7 +220,7 @@ impl Faults {
             self.entries.iter().filter(|entry| over(entry)).map(|entry| entry.fault.clone()).collect();
         if !gone.is_empty() {
             for entry in self.entries.iter().filter(|entry| over(entry)) {
-                remember(&mut self.gone, &entry.fault.name, entry.fired());
+                entry.counts().for_each(|count| self.gone.remember(count));
             }
             self.entries.retain(|entry| !over(entry));
             for fault in &gone {
@@ -213,26 +242,12 @@ impl Faults {
 
     /// The faults in order, each way they act, and what they did.
     pub(super) fn counts(&self) -> Vec<FaultCount> {
-        let of = |entry: &Entry| {
-            let count = |way: &Way| FaultCount {
-                fault: entry.fault.name.clone(),
-                effect: entry.fault.effect.word(),
-                direction: way.direction,
-                stats: way.stats.clone(),
-                expires_at: entry.expires_at,
-            };
-            entry.ways.iter().map(count).collect::<Vec<_>>()
-        };
-        self.entries.iter().flat_map(of).collect()
+        self.entries.iter().flat_map(Entry::counts).collect()
     }
 
-    /// How often each fault took effect, those that are gone included.
-    pub(super) fn fired(&self) -> Vec<(Arc<str>, u64)> {
-        let mut fired = self.gone.clone();
-        for entry in &self.entries {
-            *fired.entry(entry.fault.name.clone()).or_default() += entry.fired();
-        }
-        fired.into_iter().collect()
+    /// The same with those that are gone.
+    pub(super) fn counts_ever(&self) -> Vec<FaultCount> {
+        self.gone.with(self.counts())
     }
 
     /// Makes a new plan for each live connection, in the order of their numbers.
@@ -262,6 +277,16 @@ impl Faults {
                 true
             });
         }
+    }
+}
+
+impl Live {
+    fn dismiss(&self, how: Dismissal) {
+        self.orders.send_if_modified(|orders| {
+            let stronger = orders.end < Some(how);
+            orders.end = orders.end.max(Some(how));
+            stronger
+        });
     }
 }
 
@@ -300,8 +325,9 @@ impl Entry {
         Entry { ways, gone_at, expires_at, fault: Arc::new(fault) }
     }
 
-    fn fired(&self) -> u64 {
-        self.ways.iter().map(|way| way.stats.fired()).sum()
+    /// What it did, each way.
+    fn counts(&self) -> impl Iterator<Item = FaultCount> {
+        self.ways.iter().map(|way| way.count(self))
     }
 
     /// Decides as a fault that acts on the accept. The third label stands in place of a direction.
@@ -353,6 +379,17 @@ impl Entry {
 }
 
 impl Way {
+    /// What the fault it belongs to did this way.
+    fn count(&self, of: &Entry) -> FaultCount {
+        FaultCount {
+            fault: of.fault.name.clone(),
+            effect: of.fault.effect.word(),
+            direction: self.direction,
+            stats: self.stats.clone(),
+            expires_at: of.expires_at,
+        }
+    }
+
     fn new(direction: Option<Direction>) -> Self {
         Way { direction, stats: Arc::default(), tally: Tally::default(), pacer: Arc::default() }
     }
@@ -370,12 +407,6 @@ impl Taken {
     }
 }
 
-/// Adds what a fault did that goes. Whoever makes up new names for ever must not fill the memory.
-fn remember(gone: &mut BTreeMap<Arc<str>, u64>, name: &Arc<str>, fired: u64) {
-    let known = gone.len() < GONE || gone.contains_key(name);
-    *gone.entry(if known { name.clone() } else { OTHERS.into() }).or_default() += fired;
-}
-
 fn plan_of(records: &[Record]) -> Arc<Plan> {
     let of = |direction| {
         let here = records.iter().filter(|record| record.direction == direction);
@@ -389,21 +420,5 @@ impl Trigger {
     fn counts_like(&self, other: &Trigger) -> bool {
         (self.enabled, self.client, self.skip, self.every, self.times)
             == (other.enabled, other.client, other.skip, other.every, other.times)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_faults_that_are_gone_are_bounded_and_no_firing_is_forgotten() {
-        let mut gone = BTreeMap::new();
-        for n in 0..1_000 {
-            remember(&mut gone, &format!("fault-{n}").into(), 2);
-        }
-        remember(&mut gone, &"fault-0".into(), 5);
-        assert_eq!(gone.len(), GONE + 1);
-        assert_eq!((gone["fault-0"], gone[OTHERS]), (7, 2 * (1_000 - 256)));
     }
 }

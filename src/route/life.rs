@@ -16,6 +16,7 @@ pub(super) struct Life {
     pub(super) id: u64,
     pub(super) client: SocketAddr,
     pub(super) accepted: Instant,
+    opened: SystemTime,
     pub(super) meter: Meter,
     /// Where it goes, once it is there.
     pub(super) upstream: OnceLock<Arc<str>>,
@@ -54,7 +55,8 @@ impl Life {
         meter: Meter,
     ) -> Self {
         let (upstream, fired) = (OnceLock::new(), Mutex::default());
-        Life { route, number, id, client, accepted, meter, upstream, fired }
+        let opened = SystemTime::now();
+        Life { route, number, id, client, accepted, opened, meter, upstream, fired }
     }
 
     /// How events name it.
@@ -80,15 +82,14 @@ impl Life {
 
     /// What is known now.
     pub(super) fn view(&self) -> ConnectionView {
-        let age = self.accepted.elapsed();
         ConnectionView {
             id: self.id,
             number: self.number,
             route: self.route.clone(),
             client: unmapped(self.client),
             upstream: self.upstream.get().cloned(),
-            opened: SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH),
-            age,
+            opened: self.opened,
+            age: self.accepted.elapsed(),
             bytes: self.bytes(),
             fired: self.fired.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

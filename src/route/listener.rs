@@ -35,8 +35,8 @@ pub struct Accepted {
     pub client: SocketAddr,
     /// When it was accepted.
     pub at: Instant,
-    /// Its place in the budget, to be kept as long as the connection is. One in hand at the very end has none.
-    pub slot: Option<Slot>,
+    /// Its place in the budget, to be kept as long as the connection is.
+    pub slot: Slot,
 }
 
 impl Listener {
@@ -89,7 +89,7 @@ impl Listener {
                     in_a_row = 0;
                     let at = Instant::now();
                     if let Some(slot) = budget.try_take() {
-                        accepted(Accepted::new(stream, client, at, Some(slot)));
+                        accepted(Accepted::new(stream, client, at, slot));
                         continue;
                     }
                     spent();
@@ -99,7 +99,10 @@ impl Listener {
                         () = &mut stop => None,
                     };
                     let over = slot.is_none();
-                    accepted(Accepted::new(stream, client, at, slot));
+                    // Without any place left for it, the client in hand is let go.
+                    if let Some(slot) = slot.or_else(|| budget.try_take_last()) {
+                        accepted(Accepted::new(stream, client, at, slot));
+                    }
                     if over {
                         return;
                     }
@@ -129,7 +132,7 @@ impl Listener {
         for _ in 0..BACKLOG {
             let Some(slot) = budget.try_take() else { break };
             match accept_now(&self.socket) {
-                Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), Some(slot))),
+                Ok((stream, client)) => accepted(Accepted::new(stream, client, Instant::now(), slot)),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) => failed(&e),
             }
@@ -138,7 +141,7 @@ impl Listener {
 }
 
 impl Accepted {
-    fn new(stream: TcpStream, client: SocketAddr, at: Instant, slot: Option<Slot>) -> Self {
+    fn new(stream: TcpStream, client: SocketAddr, at: Instant, slot: Slot) -> Self {
         // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
         let _ = stream.set_nodelay(true);
         Accepted { stream, client, at, slot }

@@ -5,14 +5,16 @@ mod config;
 mod connection;
 mod faults;
 mod full;
+mod gone;
 mod life;
 mod listener;
 mod spec;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -45,7 +47,6 @@ pub struct Route {
     now: Mutex<Now>,
     /// Told when the faults have changed: an expiry may come sooner.
     changed: Arc<Notify>,
-    accepted: AtomicU64,
     /// Whether it is out of the configuration; its connections may still live.
     removed: AtomicBool,
 }
@@ -58,6 +59,8 @@ struct Now {
     terms: Arc<Terms>,
     faults: Faults,
     address: Option<SocketAddr>,
+    /// Clients so far.
+    accepted: u64,
     /// The port it listened on last.
     last_port: Option<u16>,
 }
@@ -100,8 +103,6 @@ pub struct Common {
     pub cut: Arc<AtomicU64>,
     /// The number of the configuration in force.
     pub generation: Arc<AtomicU64>,
-    /// While draining, silent connections are closed after this.
-    pub drain_idle: Arc<Mutex<Option<Duration>>>,
 }
 
 /// A fault in one direction, and what it did. One that acts both ways is two of these.
@@ -133,10 +134,10 @@ impl Route {
                 faults: Faults::new(dice, &config.faults, Instant::now()),
                 config: RouteConfig { faults: Vec::new(), ..config },
                 address: None,
+                accepted: 0,
                 last_port: None,
             }),
             changed: Arc::default(),
-            accepted: AtomicU64::new(0),
             removed: AtomicBool::new(false),
         })
     }
@@ -186,8 +187,17 @@ impl Route {
     }
 
     /// How often its faults took effect, by name, those that are gone included.
-    pub fn fired(&self) -> Vec<(Arc<str>, u64)> {
-        self.now().faults.fired()
+    pub fn fired(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut fired = BTreeMap::new();
+        for count in self.fault_counts_ever() {
+            *fired.entry(count.fault).or_default() += count.stats.fired();
+        }
+        fired
+    }
+
+    /// As [`fault_counts`](Self::fault_counts), with the faults that are gone.
+    pub fn fault_counts_ever(&self) -> Vec<FaultCount> {
+        self.now().faults.counts_ever()
     }
 
     /// Its faults in order, each way they act, and what they did.
@@ -217,6 +227,16 @@ impl Route {
         self.now().faults.dismiss(None, how)
     }
 
+    /// Tells all live connections to finish. Gives the number of this closing, and how many there are.
+    pub fn let_finish(&self) -> (u64, u64) {
+        self.now().faults.let_finish()
+    }
+
+    /// Ends those that were told to finish by this closing and have not.
+    pub fn cut_finishing(&self, closing: u64) {
+        self.now().faults.cut_finishing(closing);
+    }
+
     /// Becomes what `config` says. Live connections feel the new faults at once, and go on with the upstream they have.
     /// `seen` is the list of faults that `config` was made from: one that has expired since then does not come back.
     pub fn change(&self, config: RouteConfig, seen: &[Fault]) {
@@ -229,6 +249,9 @@ impl Route {
             self.changed.notify_one();
         }
         let config = RouteConfig { faults: Vec::new(), ..config };
+        if config.enabled && !now.config.enabled {
+            now.faults.let_stay();
+        }
         if now.config != config {
             now.terms = Terms::of(&config);
             now.config = config;
@@ -278,11 +301,12 @@ impl Route {
 
     /// Numbers a connection and decides what befalls it: called in accept order.
     fn admit(&self, accepted: &Accepted) -> Ticket {
-        let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let id = self.common.ids.fetch_add(1, Ordering::Relaxed) + 1;
         let meter = Meter::new(self.stats.clone());
-        let life = Arc::new(Life::new(self.name.clone(), (number, id), accepted.client, accepted.at, meter));
         let mut now = self.now();
+        now.accepted += 1;
+        let numbers = (now.accepted, id);
+        let life = Arc::new(Life::new(self.name.clone(), numbers, accepted.client, accepted.at, meter));
         let Admitted { taken, orders } = now.faults.admit(life.clone());
         Ticket { life, terms: now.terms.clone(), taken, orders }
     }

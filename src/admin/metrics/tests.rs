@@ -149,7 +149,6 @@ impl Daemon {
             ended: Arc::default(),
             cut: Arc::default(),
             generation: Arc::new(AtomicU64::new(1)),
-            drain_idle: Arc::default(),
         };
         let routes = routes.iter().map(|(name, faults)| {
             let faults = faults.iter().map(|name| named(name)).collect();
