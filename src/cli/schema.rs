@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::config::Document;
 use crate::route::RouteSpec;
+use crate::spec::pattern::bound;
 
 /// The schema as indented JSON. A document is a mapping, or a bare list of routes.
 pub fn run() -> String {
@@ -12,6 +13,7 @@ pub fn run() -> String {
     let routes = generator.subschema_for::<Vec<RouteSpec>>();
     let document = generator.subschema_for::<Document>();
     let mut definitions = Value::Object(generator.take_definitions(true));
+    bound(&mut definitions);
     allow_variables(&mut definitions);
     if let Some(definitions) = definitions.as_object_mut() {
         definitions.insert(

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Admin;
 use crate::spec::Field;
 use crate::spec::again::map_or;
+use crate::spec::pattern::{PORT, ipv4, ipv6};
 
 /// Where the control API listens, as a configuration writes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,16 +198,12 @@ impl Visitor<'_> for ListenVisitor {
 }
 
 impl JsonSchema for Listen {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Listen".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": r"^(\[[0-9a-fA-F:.]+\]|[0-9.]+|localhost):[0-9]{1,5}$",
-            "examples": ["127.0.0.1:8474"]})
+        let pattern = format!(r"^(\[{}\]|{}|localhost):(0|{PORT})$", ipv6(), ipv4());
+        json_schema!({"type": "string", "pattern": pattern, "examples": ["127.0.0.1:8474"]})
     }
 }

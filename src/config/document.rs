@@ -43,6 +43,7 @@ pub struct Document {
     pub drain_idle: Field<Limit>,
     /// A statistics line per route this often. Left out: none.
     #[serde(skip_serializing_if = "Field::is_absent")]
+    #[schemars(schema_with = "Period::positive_schema")]
     pub stats_interval: Field<Period>,
     /// The routes.
     #[serde(skip_serializing_if = "Field::is_absent")]

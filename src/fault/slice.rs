@@ -1,6 +1,6 @@
 //! `slice`: bytes leave in small pieces that are really separate writes.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::spec::{Period, Size};
 pub struct Slice {
     /// How many bytes a piece has.
     #[serde(deserialize_with = "Size::deserialize_positive")]
+    #[schemars(schema_with = "size_schema")]
     pub size: Size,
     /// How far that strays; less than `size`.
     #[serde(default)]
@@ -68,6 +69,10 @@ impl Slice {
 
 /// No read is larger, and no sum of such sizes overflows.
 const MOST: Size = Size::new(1 << 30);
+
+fn size_schema(_: &mut SchemaGenerator) -> Schema {
+    Size::positive_schema(MOST.bytes())
+}
 
 /// Cuts are drawn for so many pieces at once, so that a cut anywhere is found in constant time.
 const PIECES: u64 = 64;

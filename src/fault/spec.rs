@@ -148,9 +148,11 @@ impl<'de> Visitor<'de> for FaultVisitor {
 struct Naming {
     /// What the fault is called; unique on its route. Left out: the effect's word.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Name", default)]
     name: Option<Name>,
     /// Which way it acts. Left out: downstream.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Directions", default)]
     direction: Option<Directions>,
 }
 
@@ -160,6 +162,7 @@ struct Naming {
 struct AcceptNaming {
     /// What the fault is called; unique on its route. Left out: the effect's word.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Name", default)]
     name: Option<Name>,
     #[serde(skip_serializing, deserialize_with = "no_direction")]
     #[schemars(skip)]

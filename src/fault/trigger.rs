@@ -34,7 +34,7 @@ pub struct Trigger {
     pub times: Option<u64>,
     /// The fault is gone this long after it arrived on the route.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none", deserialize_with = "some_time")]
-    #[schemars(with = "Period")]
+    #[schemars(schema_with = "Period::positive_schema")]
     pub lasts: Option<Period>,
 }
 

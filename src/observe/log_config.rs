@@ -112,11 +112,12 @@ impl Visitor<'_> for FilterVisitor {
     }
 }
 
-impl JsonSchema for Filter {
-    fn inline_schema() -> bool {
-        true
-    }
+fn pattern() -> String {
+    let part = format!("([A-Za-z0-9_.:-]+=)?({})", Filter::LEVELS.join("|"));
+    format!("^{part}(,{part})*$")
+}
 
+impl JsonSchema for Filter {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "LogFilter".into()
     }
@@ -124,7 +125,7 @@ impl JsonSchema for Filter {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "anyOf": [
-                {"type": "string", "pattern": "^(([A-Za-z0-9_.:-]+=)?(off|error|warn|info|debug|trace)(,|$))+$"},
+                {"type": "string", "pattern": pattern()},
                 // What YAML of old makes of off.
                 {"const": false},
             ],

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config::{Bind, HELD, LocalPort, Timeouts};
 use crate::fault::FaultSpec;
+use crate::spec::pattern::{ipv4, ipv6};
 use crate::spec::{Field, Limit, Millis, Name, Period, Probability, Size};
 use crate::upstream::Endpoint;
 
@@ -80,15 +81,19 @@ impl LimitsSpec {
 pub struct TimeoutsSpec {
     /// To reach the upstream. Left out: 5s.
     #[serde(skip_serializing_if = "Field::is_absent")]
+    #[schemars(schema_with = "Period::positive_schema")]
     pub connect: Field<Period>,
     /// Without progress, once one side has ended its stream. Left out: 30s.
     #[serde(skip_serializing_if = "Field::is_absent")]
+    #[schemars(schema_with = "Period::positive_schema")]
     pub half_close: Field<Period>,
     /// Without a byte in either direction. Left out: none.
     #[serde(skip_serializing_if = "Field::is_absent")]
+    #[schemars(schema_with = "Limit::positive_schema")]
     pub idle: Field<Limit>,
     /// In all. Left out: none.
     #[serde(skip_serializing_if = "Field::is_absent")]
+    #[schemars(schema_with = "Limit::positive_schema")]
     pub lifetime: Field<Limit>,
 }
 
@@ -232,15 +237,12 @@ impl Visitor<'_> for BindVisitor {
 }
 
 impl JsonSchema for Bind {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Bind".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "examples": ["127.0.0.1", "::1", "*"]})
+        let pattern = format!(r"^(\*|{}|{})$", ipv4(), ipv6());
+        json_schema!({"type": "string", "pattern": pattern, "examples": ["127.0.0.1", "::1", "*"]})
     }
 }

@@ -89,16 +89,12 @@ impl Visitor<'_> for AfterVisitor {
 }
 
 impl JsonSchema for After {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "After".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (time, size) = (Period::json_schema(generator), Size::json_schema(generator));
+        let (time, size) = (generator.subschema_for::<Period>(), generator.subschema_for::<Size>());
         json_schema!({"anyOf": [time, size], "examples": ["5s", "10KiB"]})
     }
 }

@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
+use super::pattern::{ipv4, ipv6};
+
 /// An address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -115,23 +117,28 @@ impl Visitor<'_> for CidrVisitor {
     }
 }
 
-impl JsonSchema for Cidr {
-    fn inline_schema() -> bool {
-        true
-    }
+/// Addresses and ranges. That no bit is set beyond the length, no pattern says.
+fn pattern() -> String {
+    let (v4, v6) = (ipv4(), ipv6());
+    format!("^({v4}(/([12]?[0-9]|3[0-2]))?|{v6}(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)$")
+}
 
+impl JsonSchema for Cidr {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Cidr".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "examples": ["10.0.0.0/8", "::1"]})
+        json_schema!({"type": "string", "pattern": pattern(), "examples": ["10.0.0.0/8", "::1"]})
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::spec::pattern::tests::texts;
 
     fn contains(range: &str, address: &str) -> bool {
         range.parse::<Cidr>().unwrap().contains(address.parse().unwrap())
@@ -161,5 +168,15 @@ mod tests {
         assert_eq!("10.0.0.0/33".parse::<Cidr>(), Err(CidrError::Bits));
         assert_eq!("10.0.0.0/+8".parse::<Cidr>(), Err(CidrError::Bits));
         assert_eq!("10.0.0.1/8".parse::<Cidr>(), Err(CidrError::Beyond));
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_schema_takes_is_read(text in texts(&pattern())) {
+            match text.parse::<Cidr>() {
+                Ok(_) | Err(CidrError::Beyond) => {}
+                Err(error) => prop_assert!(false, "{} {}", text, error),
+            }
+        }
     }
 }

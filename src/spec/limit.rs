@@ -65,11 +65,14 @@ impl Visitor<'_> for LimitVisitor {
     }
 }
 
-impl JsonSchema for Limit {
-    fn inline_schema() -> bool {
-        true
+impl Limit {
+    /// The schema of a field that may not be zero.
+    pub(crate) fn positive_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"const": "none"}, Period::positive_schema(generator)]})
     }
+}
 
+impl JsonSchema for Limit {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Limit".into()
     }

@@ -12,6 +12,7 @@ pub mod field;
 pub mod limit;
 pub mod millis;
 pub mod name;
+pub(crate) mod pattern;
 pub mod period;
 pub mod place;
 pub mod probability;

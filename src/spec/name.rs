@@ -111,23 +111,31 @@ impl Visitor<'_> for NameVisitor {
     }
 }
 
-impl JsonSchema for Name {
-    fn inline_schema() -> bool {
-        true
-    }
+/// No blank at an end, and none of [`is_hostile`] but those beyond 16 bits, for which patterns have no common notation.
+fn pattern() -> String {
+    let hostile = concat!(
+        r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f",
+        r"\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb",
+    );
+    format!(r"^[^\s{hostile}]([^{hostile}]*[^\s{hostile}])?$")
+}
 
+impl JsonSchema for Name {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Name".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": 128})
+        json_schema!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": pattern()})
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::spec::pattern::tests::texts;
 
     #[test]
     fn names_can_be_seen() {
@@ -139,5 +147,12 @@ mod tests {
         assert_eq!("a\nb".parse::<Name>(), Err(NameError::Hostile));
         assert!("ü".repeat(128).parse::<Name>().is_ok());
         assert_eq!("x".repeat(129).parse::<Name>(), Err(NameError::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_schema_takes_is_read(text in texts(&pattern())) {
+            prop_assert!(text.chars().any(|c| c > '\u{ffff}') || text.chars().count() > 128 || text.parse::<Name>().is_ok(), "{:?}", text);
+        }
     }
 }

@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::pattern::{decimal, up_to};
+
 /// A length of time, from zero to a hundred years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(Duration);
@@ -195,7 +197,22 @@ impl Visitor<'_> for PeriodVisitor {
     }
 }
 
-const PATTERN: &str = r"^(?=.)([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?([0-9.]+us)?$";
+/// Sums of any numbers that stay below a hundred years together, and beyond them what [`Period`] itself writes.
+fn pattern() -> String {
+    let [h, m, s, ms, us] =
+        [(5, 11), (7, 10), (9, 9), (12, 6), (14, 3)].map(|(whole, fraction)| decimal(whole, fraction));
+    let any = format!("({h}h)?({m}m)?({s}s)?({ms}ms)?({us}us)?");
+    let hours = up_to(876_599);
+    let seconds = r"[1-5]?[0-9](\.[0-9]{1,9})?s|[0-9]{1,3}(\.[0-9]{1,6})?ms|[0-9]{1,3}(\.[0-9]{1,3})?us";
+    format!("^({any}|{hours}h([1-5]?[0-9]m)?({seconds})?|876600h)$")
+}
+
+impl Period {
+    /// The schema of a field that may not be zero.
+    pub(crate) fn positive_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"allOf": [generator.subschema_for::<Period>(), {"pattern": "[1-9]"}]})
+    }
+}
 
 impl JsonSchema for Period {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -206,7 +223,8 @@ impl JsonSchema for Period {
         json_schema!({
             "type": "string",
             "description": "A duration: us, ms, s, m, h, with decimals, or a sum of them.",
-            "pattern": PATTERN,
+            "minLength": 2,
+            "pattern": pattern(),
             "examples": ["200ms", "5s", "1m30s"],
         })
     }
@@ -216,6 +234,7 @@ impl JsonSchema for Period {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::pattern::tests::texts;
     use super::*;
 
     fn nanos(text: &str) -> Result<u128, PeriodError> {
@@ -272,6 +291,11 @@ mod tests {
         fn the_shown_form_reads_back(nanos in 0u64..3_155_760_000_000_000_000) {
             let period = Period::new(Duration::from_nanos(nanos));
             prop_assert_eq!(period.to_string().parse::<Period>(), Ok(period));
+        }
+
+        #[test]
+        fn what_the_schema_takes_is_read(text in texts(&pattern())) {
+            prop_assert!(text.is_empty() || text.parse::<Period>().is_ok(), "{}", text);
         }
 
         #[test]

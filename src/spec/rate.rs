@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::Size;
-use super::size::{SizeError, times};
+use super::size::{self, SizeError, times};
 
 /// So many bytes a second; at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,11 +112,13 @@ impl Visitor<'_> for RateVisitor {
     }
 }
 
-impl JsonSchema for Rate {
-    fn inline_schema() -> bool {
-        true
-    }
+/// Rates of whole bytes; also none at all.
+fn pattern() -> String {
+    let bits = r"[0-9]{1,17}(\.[02468]0*)? *kbit|[0-9]{1,14}(\.[0-9]{1,3}0*)? *Mbit";
+    format!("^({}|{bits})/s$", size::pattern(u64::MAX))
+}
 
+impl JsonSchema for Rate {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Rate".into()
     }
@@ -124,7 +126,7 @@ impl JsonSchema for Rate {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^[0-9]+(\\.[0-9]+)? *(B|kB|MB|KiB|MiB|GiB|kbit|Mbit)?/s$",
+            "allOf": [{"pattern": pattern()}, {"pattern": "[1-9]"}],
             "examples": ["64KiB/s", "10Mbit/s"],
         })
     }
@@ -132,7 +134,10 @@ impl JsonSchema for Rate {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::spec::pattern::tests::texts;
 
     #[test]
     fn rates_are_read_exactly_and_written_back() {
@@ -160,6 +165,14 @@ mod tests {
             ("-1B/s", RateError::Size(SizeError::Negative)),
         ] {
             assert_eq!(text.parse::<Rate>(), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_schema_takes_is_read(text in texts(&pattern())) {
+            let fine = matches!(text.parse::<Rate>(), Ok(_) | Err(RateError::Zero));
+            prop_assert!(fine, "{}", text);
         }
     }
 }

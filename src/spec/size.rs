@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::pattern::up_to;
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
@@ -151,11 +153,41 @@ impl Visitor<'_> for SizeVisitor {
     }
 }
 
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
+/// Whole numbers of bytes up to `most`, with the fractions that people write.
+pub(super) fn pattern(most: u64) -> String {
+    let forms = UNITS.map(|(unit, bytes)| {
+        if bytes == 1 {
+            return format!(r"{}(\.0+)? *B?", up_to(most));
+        }
+        let fraction = match unit {
+            "kB" => "[0-9]{1,3}",
+            "MB" => "[0-9]{1,6}",
+            _ => "(5|25|75|125|375|625|875)",
+        };
+        // As many digits as can be nines.
+        match (most / bytes).checked_ilog10() {
+            None => format!("0+ *{unit}"),
+            Some(0) => format!("0*1 *{unit}"),
+            Some(digits) => format!(r"[0-9]{{1,{digits}}}(\.{fraction}0*)? *{unit}"),
+        }
+    });
+    format!("({})", forms.join("|"))
+}
 
+impl Size {
+    /// The schema of a field from one byte up to `most`.
+    pub(crate) fn positive_schema(most: u64) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": most},
+                {"type": "string", "allOf": [{"pattern": format!("^{}$", pattern(most))}, {"pattern": "[1-9]"}]},
+            ],
+            "examples": [512, "64KiB", "1.5MB"],
+        })
+    }
+}
+
+impl JsonSchema for Size {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Size".into()
     }
@@ -163,8 +195,8 @@ impl JsonSchema for Size {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *(B|kB|MB|KiB|MiB|GiB)?$"},
+                {"type": "integer", "minimum": 0, "maximum": u64::MAX},
+                {"type": "string", "pattern": format!("^{}$", pattern(u64::MAX))},
             ],
             "examples": [512, "64KiB", "1.5MB"],
         })
@@ -173,6 +205,9 @@ impl JsonSchema for Size {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pattern::tests::texts;
     use super::*;
 
     #[test]
@@ -206,6 +241,16 @@ mod tests {
             ("99999999999GiB", SizeError::TooLarge),
         ] {
             assert_eq!(text.parse::<Size>(), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_schema_takes_is_read(
+            (most, text) in prop_oneof![Just(u64::MAX), Just(1 << 30)]
+                .prop_flat_map(|most| (Just(most), texts(&pattern(most))))
+        ) {
+            prop_assert!(text.parse::<Size>().is_ok_and(|size| size.bytes() <= most), "{} {}", text, most);
         }
     }
 }

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use crate::spec::pattern::{PORT, ipv4, ipv6};
 use crate::spec::suggest::nearest;
 use crate::spec::text::is_hostile;
 
@@ -290,11 +291,15 @@ impl Visitor<'_> for EndpointVisitor {
     }
 }
 
-impl JsonSchema for Endpoint {
-    fn inline_schema() -> bool {
-        true
-    }
+/// `host:port` and `[v6]:port`. The last part of a name is not all digits.
+fn pattern() -> String {
+    let part = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+    let word = "[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+    let mixed = "[0-9]{1,20}([A-Za-z_]|[A-Za-z_-][A-Za-z0-9_-]{0,40}[A-Za-z0-9_])";
+    format!(r"^({}|({part}\.)*({word}|{mixed})\.?|\[{}\]):{PORT}$", ipv4(), ipv6())
+}
 
+impl JsonSchema for Endpoint {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Upstream".into()
     }
@@ -303,7 +308,7 @@ impl JsonSchema for Endpoint {
         let builtin = Builtin::WORDS.map(|word| format!("builtin:{word}"));
         json_schema!({
             "anyOf": [
-                {"type": "string", "pattern": r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
+                {"type": "string", "maxLength": 255, "pattern": pattern(),
                  "examples": ["db.internal:5432", "[::1]:5432"]},
                 {"enum": builtin},
             ]
@@ -313,7 +318,10 @@ impl JsonSchema for Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::spec::pattern::tests::texts;
 
     #[test]
     fn addresses_are_read_and_shown_alike() {
@@ -374,6 +382,13 @@ mod tests {
             ("builtin:", E::Builtin(None)),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_schema_takes_is_read(text in texts(&pattern())) {
+            prop_assert!(text.len() > 255 || text.parse::<Endpoint>().is_ok(), "{}", text);
         }
     }
 }
