@@ -154,13 +154,14 @@ fn read(text: &[u8]) -> Result<Typed, BodyError> {
         let label = problem.label.replace(", or write YAML", "");
         return Err(not_json(source, Diagnostic { label, help: None, ..problem }));
     }
-    let (tree, problems) = builder.finish();
+    let (mut tree, problems) = builder.finish();
     hide_secrets(&mut source, Some(&tree));
     let is_odd = |node: &NodeId| matches!(tree.kind(*node), Kind::Odd(_));
     if let Some(odd) = tree.ids().find(is_odd) {
         let problem = Diagnostic::new("this is not a number of JSON").at(Some(tree.place(Spot::Value(odd))));
         return Err(not_json(source, problem.label("write it in decimal")));
     }
+    tree.whole_numbers();
     Ok(Typed { document: Document::default(), tree, source, problems, may_be_empty: true })
 }
 

@@ -158,6 +158,21 @@ impl Tree {
         }
     }
 
+    /// Makes whole numbers of those that only look as if they were none: JSON knows one kind of number, and some who
+    /// write it say 5.0 for 5.
+    pub(super) fn whole_numbers(&mut self) {
+        /// Up to here every whole number is exact.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        for node in &mut self.nodes {
+            if let Kind::Float(number) = node.kind
+                && number.fract() == 0.0
+                && number.abs() <= EXACT
+            {
+                node.kind = Kind::Int(number as i128);
+            }
+        }
+    }
+
     /// The place of a spot. That of a key is called by what is around it. That of a mapping without brackets is its
     /// first key, for a caret under a whole block would say nothing; that of nothing at all is the key before it.
     pub(super) fn place(&self, spot: Spot) -> Place {

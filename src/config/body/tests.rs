@@ -55,6 +55,15 @@ fn what_is_not_json_is_told_apart_from_what_cannot_be() {
 }
 
 #[test]
+fn a_number_is_whole_however_it_is_written() {
+    let written = r#"{"name": "n", "localPort": 80.0, "upstream": "x:1", "latencyMs": 2e1, "faults": [{"limit": {"bytes": 5.0}}]}"#;
+    let meant = r#"{"name": "n", "localPort": 80, "upstream": "x:1", "latencyMs": 20, "faults": [{"limit": {"bytes": 5}}]}"#;
+    assert_eq!(new_route(written).unwrap(), new_route(meant).unwrap());
+    let halves = r#"{"name": "n", "localPort": 80.5, "upstream": "x:1", "latencyMs": 1e300}"#;
+    assert_eq!(told(new_route(halves)).len(), 3);
+}
+
+#[test]
 fn a_daemon_can_be_given_no_routes() {
     assert_eq!(config(br#"{"routes": []}"#).unwrap(), Config::default());
     assert!(Config::from_text(r#"{"routes": []}"#).is_err());
