@@ -86,6 +86,8 @@ pub(super) enum Gift {
     Json(SchemaOf),
     /// Text of these types.
     Text(&'static [&'static str]),
+    /// Server-sent events, each with such an object as its data.
+    Events(SchemaOf),
 }
 
 impl Gives {

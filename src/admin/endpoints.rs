@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 
 use super::connections::MOST_LISTED;
-use super::endpoint::{Endpoint, Gives, Header, Takes, schema};
+use super::endpoint::{Endpoint, Gift, Gives, Header, Takes, schema};
 use super::query::{Kind, Parameter};
 use super::stats::Stats;
 use super::views::{
@@ -11,6 +11,7 @@ use super::views::{
 };
 use super::{State, configuration, connections, events, faults, routes, schemas, status};
 use crate::config::Document;
+use crate::observe::json;
 
 const IF_MATCH: &[Header] = &[Header::IfMatch];
 const IF_NONE_MATCH: &[Header] = &[Header::IfNoneMatch];
@@ -314,7 +315,7 @@ pub(super) static ENDPOINTS: &[Endpoint<State>] = &[
         summary: "Events as they happen, as server-sent events. The stream ends with the daemon.",
         query: &[OF_ROUTE, AFTER_EVENT],
         headers: &[Header::LastEventId],
-        gives: &[Gives::text(StatusCode::OK, "The events.", &["text/event-stream"])],
+        gives: &[Gives::new(StatusCode::OK, "The events.", Gift::Events(json::schema))],
         handler: |call| Box::pin(events::follow(call)),
         ..PLAIN
     },

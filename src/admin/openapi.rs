@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use hyper::StatusCode;
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::endpoint::{Endpoint, Gift, Gives, Header, Takes, schema};
 use super::guard;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::query::Kind;
+use crate::spec::pattern::bound;
 
 /// The whole description.
 pub(super) fn document<S>(endpoints: &[Endpoint<S>]) -> Value {
@@ -27,7 +28,7 @@ pub(super) fn document<S>(endpoints: &[Endpoint<S>]) -> Value {
             path.insert(method, operation(endpoint, &mut generator));
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "chaos-proxy",
@@ -48,7 +49,9 @@ pub(super) fn document<S>(endpoints: &[Endpoint<S>]) -> Value {
                 },
             },
         },
-    })
+    });
+    bound(&mut document);
+    document
 }
 
 fn operation<S>(endpoint: &Endpoint<S>, generator: &mut SchemaGenerator) -> Value {
@@ -114,7 +117,8 @@ fn parameters<S>(endpoint: &Endpoint<S>) -> Vec<Value> {
             Header::IfMatch => ("If-Match", "Change it only if it is what was seen.", Kind::Text.schema()),
             Header::IfNoneMatch => ("If-None-Match", "Give it only if it is not this.", Kind::Text.schema()),
             Header::LastEventId => {
-                ("Last-Event-ID", "As `after`, which it goes before.", Kind::EventId.schema())
+                let id = json!({"anyOf": [Kind::EventId.schema(), {"const": ""}]});
+                ("Last-Event-ID", "As `after`, which it goes before.", id)
             }
         };
         parameters.push(json!({"name": name, "in": "header", "description": what, "schema": schema}));
@@ -185,9 +189,22 @@ fn reply(gives: &Gives, generator: &mut SchemaGenerator) -> Value {
             let text = |kind: &&str| ((*kind).to_owned(), json!({"schema": {"type": "string"}}));
             kinds.iter().map(text).collect::<Map<_, _>>().into()
         }
+        Gift::Events(data) => json!({"text/event-stream": {"schema": event(data(generator))}}),
     };
     reply.insert("content".to_owned(), content);
     reply.into()
+}
+
+/// One server-sent event.
+fn event(data: Schema) -> Value {
+    let text = |what: &str| json!({"description": what, "type": "string"});
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": data});
+    json!({
+        "description": "One of the events that the stream consists of.",
+        "type": "object",
+        "properties": {"event": text("Its name."), "id": text("Where to go on, for `after`."), "data": data},
+        "required": ["event", "id", "data"],
+    })
 }
 
 fn header(what: &str) -> Value {
@@ -251,7 +268,7 @@ mod tests {
         assert!(route.contains_key("state") && !route.contains_key("dropRate"), "{route:?}");
         let faults = schemas["FaultWithState"]["oneOf"].as_array().unwrap();
         assert_eq!(faults.len(), crate::fault::Effect::WORDS.len());
-        let patch = schemas["FaultPatch"]["anyOf"].as_array().unwrap();
-        assert_eq!(patch.len(), crate::fault::Effect::WORDS.len());
+        let patch = schemas["FaultPatch"]["properties"].as_object().unwrap();
+        assert_eq!(patch.len(), crate::fault::Effect::WORDS.len() + 1);
     }
 }

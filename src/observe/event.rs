@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stats::{FaultStats, RouteStats};
@@ -118,7 +119,7 @@ pub struct Firing {
 }
 
 /// What a stream fault did to a connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeedDone {
     /// Its name.
@@ -127,9 +128,11 @@ pub struct DeedDone {
     pub direction: Direction,
     /// Bytes changed or swallowed, segments lost, pieces cut.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
     pub amount: u64,
     /// The longest it held something back.
     #[serde(rename = "delayMs", skip_serializing_if = "Duration::is_zero", serialize_with = "as_millis")]
+    #[schemars(with = "f64", default)]
     pub delay: Duration,
 }
 
@@ -142,7 +145,7 @@ fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result
 }
 
 /// Bytes that were sent on, each way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Bytes {
     /// From client to server.
     pub upstream: u64,
@@ -151,7 +154,7 @@ pub struct Bytes {
 }
 
 /// Who asked for a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
     /// The start of the program.

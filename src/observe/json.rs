@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::clock;
@@ -143,9 +144,15 @@ impl Told {
 /// The name of a gap.
 const MISSED: &str = "missed";
 
+/// The schema of an event's object.
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Record<'_>>()
+}
+
 /// The one shape of all events.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Event", deny_unknown_fields)]
 struct Record<'a> {
     time: String,
     level: &'static str,
@@ -153,12 +160,14 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", default)]
     listen: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", default)]
     client: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
@@ -179,6 +188,7 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<Side>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
     faults: &'a [DeedDone],
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<Bytes>,
@@ -193,6 +203,7 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
     changes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<u64>,

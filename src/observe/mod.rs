@@ -7,7 +7,7 @@ mod emitter;
 mod event;
 mod histogram;
 pub mod journal;
-mod json;
+pub(crate) mod json;
 pub mod log;
 mod log_config;
 mod process;
