@@ -97,21 +97,21 @@ pub(super) fn fault_request(generator: &mut SchemaGenerator) -> Schema {
 /// A merge patch for a fault.
 pub(super) fn fault_patch(generator: &mut SchemaGenerator) -> Schema {
     named(generator, "FaultPatch", |generator| {
-        let items = effects(generator).into_iter().map(|(word, mut body)| {
+        let mut properties: Map<String, Value> = [("state".to_owned(), json!(true))].into_iter().collect();
+        properties.extend(effects(generator).into_iter().map(|(word, mut body)| {
             let required = body.remove("required");
             let required: Vec<&str> =
                 required.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
             body.insert("type".to_owned(), json!("object"));
             let body = nullable_object(body, &required);
-            json!({
-                "type": "object",
-                "properties": {&word: body, "state": true},
-                "required": [word],
-                "additionalProperties": false,
-            })
-        });
-        let items: Vec<Value> = items.collect();
-        json!({"description": "A merge patch over a fault under its effect's word.", "anyOf": items})
+            (word, json!({"anyOf": [body, {"type": "null"}]}))
+        }));
+        json!({
+            "description": "A merge patch over a fault under its effect's word; with null there, another may take its place.",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": {"type": "null"},
+        })
     })
 }
 
@@ -183,6 +183,8 @@ fn nullable_object(mut object: Map<String, Value>, needed: &[&str]) -> Map<Strin
             *value = json!({"anyOf": [value.take(), {"type": "null"}]});
         }
     }
+    // A merge patch may take away what is not there.
+    object.insert("additionalProperties".to_owned(), json!({"type": "null"}));
     object
 }
 
