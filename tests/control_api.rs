@@ -317,7 +317,7 @@ fn a_slow_reader_of_events_is_told_what_it_missed() {
         let _alone = heavy();
         let daemon = Setup::routes([route("it", "builtin:echo", "dropRate: 1")]).admin().start();
         let api = daemon.api();
-        let mut events = EventStream::open(api, "/v1/events", &[]);
+        let mut events = EventStream::open_with_small_window(api, "/v1/events");
         let address = daemon.address("it");
         let (first, ..) = {
             drop(connect(address));
@@ -347,7 +347,7 @@ fn a_slow_reader_of_events_is_told_what_it_missed() {
             closed += u64::from(name == "connection.closed");
             last = number(&id);
         }
-        assert!(missed > 1000 && received > 0, "{missed} missed, {received} received");
+        assert!(missed > 0 && received > 0, "{missed} missed, {received} received");
         let (id, ..) = events.next();
         assert_eq!(number(&id), last + 1);
     });

@@ -91,7 +91,8 @@ fn the_yaml_blocks_are_accepted() {
 fn five_commands_break_and_mend_a_route_of_the_demo() {
     within(secs(60), || {
         let readme = read("README.md");
-        let block = readme.split("mend it:\n\n```sh\n").nth(1).unwrap().split("```").next().unwrap();
+        let after = readme.split("Break it while it runs").nth(1).unwrap();
+        let block = after.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
         let commands: Vec<&str> = block.lines().map(|line| line.split('#').next().unwrap().trim()).collect();
         assert_eq!(commands.len(), 5);
         let arguments = |command: &str| -> Vec<String> {

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Bytes};
+use hyper::header;
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use super::call::{self, Call};
 use super::endpoint::{Endpoint, Takes};
-use super::guard::Policy;
+use super::guard::{OPEN, Policy};
 use super::problem::Problem;
 use super::query::Query;
 use super::reply::{Body, Reply};
@@ -55,7 +56,15 @@ impl<S: Send + Sync + 'static> Api<S> {
         // Before anything is said of what there is: a stranger learns nothing.
         self.policy.admit(&head.uri, &head.headers)?;
         let (endpoint, names) = router::find(self.endpoints, &head.method, head.uri.path())?;
-        let query = Query::read(head.uri.query(), endpoint.query)?;
+        // Probes and scrapers may carry what they like.
+        let asked = head.uri.query().filter(|_| !OPEN.contains(&head.uri.path()));
+        let query = Query::read(asked, endpoint.query)?;
+        if matches!(endpoint.takes, Takes::Body(_)) && head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a body is taken as it is: send it without `Content-Encoding`",
+            ));
+        }
         if matches!(endpoint.takes, Takes::Body(_)) && !call::is_json(&head.method, &head.headers) {
             return Err(not_json());
         }
@@ -82,7 +91,13 @@ impl<S: Send + Sync + 'static> Api<S> {
 
 fn check_body(takes: Takes, head: &Parts, body: &Bytes) -> Result<(), Problem> {
     let empty = body.trim_ascii().is_empty();
+    let changes = head.method != Method::GET && head.method != Method::HEAD;
+    let said = changes && head.headers.contains_key(header::CONTENT_TYPE);
     match takes {
+        // What a web page can send without asking is not JSON, and a body need not be there for that.
+        Takes::Nothing | Takes::Maybe(_) if said && !call::is_json(&head.method, &head.headers) => {
+            Err(not_json())
+        }
         // Some clients send an empty object with every call.
         Takes::Nothing if empty || body.trim_ascii() == b"{}" => Ok(()),
         Takes::Nothing => Err(Problem::bad_request("no body belongs here")),

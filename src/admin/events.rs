@@ -14,8 +14,9 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::observe::journal::{EventId, Reader, Told, What};
 
-/// Silence is broken this often, so that both sides know that the other is there.
-const PING: Duration = Duration::from_secs(15);
+/// Silence is broken this often, so that both sides know that the other is there. A client that has gone is noticed by
+/// the second.
+const PING: Duration = Duration::from_secs(5);
 
 /// Events that are on their way to a reader; what it does not take waits in the journal.
 const ON_THE_WAY: usize = 16;
@@ -117,7 +118,7 @@ mod tests {
 
         let began = tokio::time::Instant::now();
         assert_eq!(next(&mut body).await.unwrap(), ": ping\n\n");
-        assert_eq!(began.elapsed().as_secs(), 15);
+        assert_eq!(began.elapsed().as_secs(), 5);
         stop.cancel();
         assert_eq!(next(&mut body).await, None);
     }

@@ -115,8 +115,10 @@ impl Admin {
             Err(AdminError::Bind { why, .. })
                 if *at == config::Admin::Default && why.kind() == io::ErrorKind::AddrInUse =>
             {
-                bind(SocketAddr::new(address.ip(), 0)).inspect(|_| {
-                    notices.push(format!("{address} is taken: the control API listens on another port"));
+                bind(SocketAddr::new(address.ip(), 0)).inspect(|listener| {
+                    let elsewhere =
+                        listener.local_addr().map_or_else(|_| "another port".to_owned(), |at| at.to_string());
+                    notices.push(format!("{address} is taken: the control API listens on {elsewhere}"));
                 })
             }
             bound => bound,

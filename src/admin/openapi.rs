@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -160,7 +160,7 @@ fn refusals<S>(endpoint: &Endpoint<S>, is_open: bool) -> BTreeSet<u16> {
     if names(endpoint.path).next().is_some() {
         statuses.insert(404);
     }
-    if !matches!(endpoint.takes, Takes::Nothing) {
+    if endpoint.method != Method::GET {
         statuses.insert(415);
     }
     if endpoint.headers.contains(&Header::IfMatch) {

@@ -1,14 +1,18 @@
 //! Who may stay: a bound on connections, and what each is doing.
 //!
 //! When all places are taken the connection longest without a complete request makes room; one that is being answered
-//! goes only when all are. Nothing here knows of HTTP or sockets.
+//! goes only when all are, unless that takes so long that it is a stream. Nothing here knows of HTTP or sockets.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::Limits;
+
+/// No answer takes this long, but for those that never end.
+const AN_ANSWER: Duration = Duration::from_secs(1);
 
 /// All places there are.
 #[derive(Debug)]
@@ -71,7 +75,9 @@ impl Places {
         while taken.len() >= self.limits.connections.max(1) {
             let first = taken.iter().enumerate().min_by_key(|(_, place)| {
                 let doing = place.doing();
-                (doing.phase == Phase::Answering, doing.asked)
+                // A stream of events is answered for ever: it has its turn like everybody else.
+                let answering = doing.phase == Phase::Answering && now < doing.asked + AN_ANSWER;
+                (answering, doing.asked)
             });
             let Some((first, _)) = first else { break };
             taken.swap_remove(first).leave.cancel();
@@ -150,8 +156,6 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn places(connections: usize) -> Arc<Places> {
@@ -196,13 +200,16 @@ mod tests {
         later().await;
         let other = places.take();
         later().await;
+        // It has been answered for two seconds: that is a stream, and the oldest goes first.
         let third = places.take();
-        assert_eq!([gone(&stream), gone(&other)], [false, true]);
+        assert_eq!([gone(&stream), gone(&other)], [true, false]);
+        other.place().request_complete();
         third.place().request_complete();
-        later().await;
         let fourth = places.take();
-        assert_eq!([gone(&stream), gone(&third), gone(&fourth)], [true, false, false]);
-        drop(fourth);
+        assert_eq!([gone(&other), gone(&third), gone(&fourth)], [true, false, false]);
+        fourth.place().heard();
+        let fifth = places.take();
+        assert_eq!([gone(&third), gone(&fourth), gone(&fifth)], [false, true, false]);
     }
 
     #[tokio::test(start_paused = true)]

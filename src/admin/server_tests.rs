@@ -355,12 +355,13 @@ async fn a_reply_that_is_not_taken_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_its_own_connection_only() {
+async fn a_panic_is_answered_and_disturbs_nobody() {
     let server = start(|_| {}).await;
     let mut other = server.connect().await;
     other.write_all(GET.as_bytes()).await.unwrap();
     reply(&mut other).await;
-    assert_eq!(server.send("GET /panic HTTP/1.1\r\nHost: localhost\r\n\r\n").await, "");
+    let answer = server.send("GET /panic HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status(&answer), 500);
     other.write_all(LAST.as_bytes()).await.unwrap();
     assert!(rest(&mut other).await.ends_with("hello"));
 }

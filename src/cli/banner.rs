@@ -14,7 +14,7 @@ use crate::observe::{By, Direction, Event, Fact, LogConfig, log};
 use crate::route::Route;
 use crate::spec::text::shown;
 
-/// Shows what is open. In JSON the events have told it; the seed is told whatever the log level.
+/// Shows what is open. In JSON the events have told it; the seed and the control API are told whatever the log level.
 pub(super) fn show(
     daemon: &Handle,
     source: &str,
@@ -24,14 +24,15 @@ pub(super) fn show(
 ) {
     if log::is_text(log_config.format) {
         say(&table(daemon, source, control, drain));
-    } else if !tracing::enabled!(target: "config", tracing::Level::INFO) {
-        let fact = Fact::ConfigApplied {
-            generation: 1,
-            seed: daemon.seed(),
-            by: By::Start,
-            changes: std::sync::Arc::default(),
-        };
-        say(&Event { time: SystemTime::now(), fact, suppressed: 0 }.to_json());
+        return;
+    }
+    let tell = |fact| say(&Event { time: SystemTime::now(), fact, suppressed: 0 }.to_json());
+    if !tracing::enabled!(target: "config", tracing::Level::INFO) {
+        let (seed, changes) = (daemon.seed(), std::sync::Arc::default());
+        tell(Fact::ConfigApplied { generation: 1, seed, by: By::Start, changes });
+    }
+    if let Some(listen) = control.filter(|_| !tracing::enabled!(target: "control", tracing::Level::INFO)) {
+        tell(Fact::ControlOpened { listen });
     }
 }
 

@@ -232,6 +232,8 @@ impl Client {
         let stream = self.connect().await?;
         if !self.introduced.replace(true) {
             say(&format!("chaos-proxy at {}", self.address));
+            // Before the answer, which goes another way.
+            crate::observe::Writer::stderr().flush();
         }
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|_| self.stranger())?;

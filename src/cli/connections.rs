@@ -130,7 +130,7 @@ fn row(of: &Connection) -> [String; 9] {
 
 fn end(client: &Client, id: u64, how: How) -> Result<String, Stop> {
     let (how, done) = match how {
-        How::Close => ("close", "closed"),
+        How::Close => ("close", "told to close"),
         How::Reset => ("reset", "reset"),
     };
     let target = Target::new("/v1/connections").then(&id.to_string()).with("how", how);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, Resettable};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use super::client::ClientFlags;
@@ -103,6 +104,17 @@ impl ServeFlags {
     }
 }
 
+/// A flag of the daemon that was typed before a command which has no use for it. What a variable says is no mistake.
+pub(super) fn misplaced(cli: &Cli, matches: &ArgMatches) -> Option<String> {
+    if matches!(cli.command, None | Some(Command::Demo(_))) {
+        return None;
+    }
+    let typed = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    let ids: Vec<&clap::Id> = matches.ids().filter(typed).collect();
+    let flag = Cli::command().get_arguments().find(|arg| ids.contains(&arg.get_id()))?.get_long()?.to_owned();
+    Some(format!("--{flag}"))
+}
+
 /// Reads a flag as the same value in a file is read.
 fn as_in_a_file<T: DeserializeOwned>(text: &str) -> Result<T, serde::de::value::Error> {
     T::deserialize(text.into_deserializer())
@@ -170,7 +182,7 @@ pub(super) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::FromArgMatches;
 
     use super::*;
 
@@ -201,6 +213,18 @@ mod tests {
             args.count()
         };
         assert_eq!((env(&command), env(command.find_subcommand("demo").unwrap())), (8, 0));
+    }
+
+    #[test]
+    fn a_flag_of_the_daemon_before_a_client_is_told_of() {
+        let misplaced = |words: &[&str]| {
+            let matches = Cli::command().try_get_matches_from([&["chaos-proxy"], words].concat()).unwrap();
+            misplaced(&Cli::from_arg_matches(&matches).unwrap(), &matches)
+        };
+        assert_eq!(misplaced(&["--admin", "127.0.0.1:9999", "routes"]).as_deref(), Some("--admin"));
+        assert_eq!(misplaced(&["--watch", "check", "x.yaml"]).as_deref(), Some("--watch"));
+        assert_eq!(misplaced(&["--seed", "1", "demo"]), None);
+        assert_eq!(misplaced(&["routes", "--url", "http://localhost"]), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod views;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 pub use exit::Exit;
 pub use explain::explain;
@@ -41,7 +41,15 @@ pub use schema::run as schema;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(flag) = flags::misplaced(&cli, &matches) {
+        say(&format!(
+            "{flag} is a flag of the daemon and says nothing to this command; a daemon is named by --url"
+        ));
+        crate::observe::Writer::stderr().flush();
+        return Exit::Wrong.into();
+    }
     let outcome = match &cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Demo(flags)) => demo::run(&flags.clone().or(&cli.serve)),

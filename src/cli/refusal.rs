@@ -72,17 +72,22 @@ pub(super) fn stop(client: &Client, target: &Target, reply: &Reply) -> Stop {
     if !content.starts_with("application/problem+json") {
         return Stop::failed(format!("{} (it said {})", client.stranger().why, reply.status));
     }
-    client.understand(reply).map_or_else(|stop| stop, |problem: Problem| Stop::failed(told(&problem)))
+    client
+        .understand(reply)
+        .map_or_else(|stop| stop, |problem: Problem| Stop::failed(told(&problem, target.is_of_file())))
 }
 
 /// The problem as a report.
-fn told(problem: &Problem) -> String {
+fn told(problem: &Problem, of_file: bool) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     for error in &problem.errors {
         let _ = writeln!(out, "error: {}", shown(&error.detail));
         let place = match (error.line, error.column) {
-            (Some(line), Some(column)) => format!("line {line}, column {column}  {}", shown(&error.pointer)),
+            // A body was made from flags: its lines are nobody's.
+            (Some(line), Some(column)) if of_file => {
+                format!("line {line}, column {column}  {}", shown(&error.pointer))
+            }
             _ => shown(&error.pointer).into_owned(),
         };
         if !place.is_empty() {
@@ -161,11 +166,11 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(
-            told(&problem),
+            told(&problem, true),
             "error: delay `200` has no unit\n --> /latency/delay\nhelp: write 200ms\n\
              error: evil\\u{1b}[2J\n --> line 3, column 7  /x"
         );
-        assert_eq!(told(&Problem::default()), "error: refused");
+        assert_eq!(told(&Problem::default(), true), "error: refused");
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Target {
         Target { fault: Some(name.to_owned()), ..Target::faults(route).then(name) }
     }
 
+    /// Whether what can be wrong stands in a file.
+    pub(super) fn is_of_file(&self) -> bool {
+        ["/v1/reload", "/v1/restore"].contains(&self.text.as_str())
+    }
+
     /// One step further down.
     #[must_use]
     pub(super) fn then(mut self, segment: &str) -> Target {

@@ -30,10 +30,16 @@ pub(super) async fn apply(
         old.routes.iter().enumerate().map(|(place, route)| (&*route.name, place)).collect();
     let places: Vec<Option<usize>> =
         new.routes.iter().map(|route| places.get(&*route.name).copied()).collect();
+    // A new route takes over what one that goes had set aside; only for more of them than go, more is needed.
+    let mut going = old.routes.len() - places.iter().flatten().count();
     let shares = places
         .iter()
         .map(|place| match place {
             Some(_) => Ok(None),
+            None if going > 0 => {
+                going -= 1;
+                Ok(None)
+            }
             None => shared.common.budget.share().map(Some).ok_or(ControlError::Descriptors),
         })
         .collect::<Result<Vec<Option<Share>>, ControlError>>()?;
@@ -60,7 +66,7 @@ struct Next {
     /// Its place among the old ones; none: it is new.
     place: Option<usize>,
     source: Source,
-    /// For a new one: its part of the descriptors.
+    /// For a new one: its part of the descriptors, if it does not take over another's.
     share: Option<Share>,
 }
 
@@ -76,10 +82,15 @@ async fn swap(
     let was_enabled = |place: usize| old.routes.get(place).is_some_and(|route| route.enabled);
     let (mut stays, mut disabled) = (vec![false; members.len()], Vec::new());
 
+    let staying: Vec<usize> = next.iter().filter_map(|next| next.place).collect();
+    let going = members.iter().enumerate().filter(|(place, _)| !staying.contains(place));
+    let mut left_behind = going.filter_map(|(_, member)| member.route.hand_on_share()).collect::<Vec<_>>();
     // Every route becomes what it should be before a listener changes hands: whoever comes then meets it as it is meant.
     let mut routes: Vec<(Arc<Route>, Source, Option<usize>)> = Vec::with_capacity(next.len());
     for Next { config, place, source, share } in next {
-        match (place.and_then(|place| members.get(place)).zip(place), share) {
+        let known = place.and_then(|place| members.get(place)).zip(place);
+        let share = if known.is_some() { None } else { share.or_else(|| left_behind.pop()) };
+        match (known, share) {
             (Some((member, place)), _) => {
                 stays[place] = true;
                 if was_enabled(place) && !config.enabled {

@@ -8,6 +8,7 @@ use super::shared::{Shared, State};
 use super::{Applied, ControlError, Live};
 use crate::config::{self, Admin, Change, Config};
 use crate::observe::{By, Fact, Format, log};
+use crate::route::LocalPort;
 use crate::spec::text::shown_short;
 
 /// Reads the file again and puts it in force.
@@ -63,7 +64,7 @@ pub(super) async fn put(
         return Err(ControlError::Draining);
     }
     let new = as_it_runs(old, new)?;
-    new.check().map_err(|refused| ControlError::Refused(Arc::new(refused)))?;
+    check(shared, &new)?;
     let changes = texts(&config::changes(old, &new));
     // A route that lost its listener is opened again by whatever change comes next.
     let whole = shared.routes().iter().all(|route| route.is_as_configured());
@@ -79,12 +80,39 @@ pub(super) async fn put(
     let level = std::mem::replace(&mut state.settings, settings).log.level;
     let generation = shared.common.generation.fetch_add(1, Ordering::Relaxed) + 1;
     let fact = Fact::ConfigApplied { generation, seed: shared.seed, by, changes: in_brief(&changes) };
+    // Told under the louder of the two levels, the old one and the new.
+    let changed = level != state.settings.log.level;
+    let told_before = tracing::enabled!(target: "config", tracing::Level::INFO);
+    if changed && !told_before {
+        log::set_level(&state.settings.log.level);
+    }
     shared.common.emitter.emit(fact);
-    // Told at the level there was: a quieter one would hide that it has come.
-    if level != state.settings.log.level {
+    if changed && told_before {
         log::set_level(&state.settings.log.level);
     }
     Ok(Applied { generation, changes, undone: Vec::new(), ended })
+}
+
+/// Holds a configuration against itself, with the ports that the system chose for routes that listen: one of these could
+/// be pointed at itself.
+pub(super) fn check(shared: &Shared, new: &Config) -> Result<(), ControlError> {
+    let routes = shared.routes();
+    let mut concrete = new.clone();
+    for at in 0..concrete.routes.len() {
+        let Some(route) = concrete.routes.get(at).filter(|route| route.local_port == LocalPort::Auto) else {
+            continue;
+        };
+        let running = routes.iter().find(|running| *running.name() == route.name);
+        let Some(address) = running.and_then(|running| running.address()) else { continue };
+        let port = LocalPort::Fixed(address.port());
+        // Whoever wants the port now is refused by the system, or gets it if this route lets go of it.
+        if concrete.routes.iter().all(|other| other.local_port != port)
+            && let Some(route) = concrete.routes.get_mut(at)
+        {
+            route.local_port = port;
+        }
+    }
+    concrete.check().map_err(|refused| ControlError::Refused(Arc::new(refused)))
 }
 
 /// A configuration with what it leaves out as it runs; what cannot change while it runs is refused.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinError;
 
-use super::change::{as_it_runs, put, reload, texts};
+use super::change::{as_it_runs, check, put, reload, texts};
 use super::shared::Shared;
 use super::{Applied, ControlError, Live, Status};
 use crate::config::{self, Config};
@@ -133,7 +133,7 @@ impl Control {
     pub async fn check(&self, config: Config) -> Result<Vec<String>, ControlError> {
         let old = self.config().await;
         let new = as_it_runs(&old, config)?;
-        new.check().map_err(|refused| ControlError::Refused(Arc::new(refused)))?;
+        check(&self.shared, &new)?;
         Ok(texts(&config::changes(&old, &new)))
     }
 

@@ -1,7 +1,7 @@
 //! Descriptors are a budget: what connections may use is the limit less what control and names need.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -46,7 +46,8 @@ pub struct Share {
     /// For a client in hand when its route stops accepting.
     last: Arc<Semaphore>,
     budget: Budget,
-    _set_aside: OwnedSemaphorePermit,
+    /// None: handed on.
+    set_aside: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 /// The right to hold one connection.
@@ -87,9 +88,7 @@ impl Budget {
             .try_acquire_many_owned(SET_ASIDE)
             .or_else(|_| self.spare.clone().try_acquire_many_owned(SET_ASIDE))
             .ok()?;
-        self.routes.fetch_add(1, Relaxed);
-        let one = || Arc::new(Semaphore::new(1));
-        Some(Share { own: one(), last: one(), budget: self.clone(), _set_aside: set_aside })
+        Some(Share::new(self.clone(), set_aside))
     }
 
     /// How many connections may be open at once, of all routes.
@@ -110,6 +109,18 @@ impl Drop for Share {
 }
 
 impl Share {
+    fn new(budget: Budget, set_aside: OwnedSemaphorePermit) -> Self {
+        budget.routes.fetch_add(1, Relaxed);
+        let one = || Arc::new(Semaphore::new(1));
+        Share { own: one(), last: one(), budget, set_aside: Mutex::new(Some(set_aside)) }
+    }
+
+    /// A share for a route that comes in the place of this one's, which listens no more: what was set aside changes hands.
+    pub fn hand_on(&self) -> Option<Share> {
+        let set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Share::new(self.budget.clone(), set_aside))
+    }
+
     /// How many connections may be open at once, of all routes.
     pub fn size(&self) -> usize {
         self.budget.size()
@@ -173,6 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_aside_can_change_hands() {
+        let budget = Budget::new(3);
+        let old = budget.share().unwrap();
+        assert!(budget.share().is_none());
+        let new = old.hand_on().unwrap();
+        assert!(old.hand_on().is_none() && new.try_take().is_some());
+        drop((old, new));
+        assert!(budget.share().is_some());
+    }
+
+    #[test]
     fn a_route_can_come_while_the_budget_is_spent() {
         let budget = Budget::new(320);
         let route = budget.share().unwrap();
@@ -187,6 +209,6 @@ mod tests {
         assert!(budget.share().is_none());
         drop(shares);
         assert!(budget.share().is_some() && budget.share().is_some());
-        assert_eq!(budget.size(), 2);
+        assert_eq!(budget.size(), 6);
     }
 }

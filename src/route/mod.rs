@@ -263,6 +263,11 @@ impl Route {
         self.removed.store(true, Ordering::Relaxed);
     }
 
+    /// What it had set aside of the descriptors, for a route that comes in its place.
+    pub fn hand_on_share(&self) -> Option<Share> {
+        self.share.hand_on()
+    }
+
     /// Tells a fact about it, and counts what it means.
     fn tell(&self, fact: Fact) {
         self.common.emitter.emit_of(&self.stats, fact);

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::client::tame;
+use super::client::{small_window, tame};
 use super::secs;
 
 /// Speaks to a control API.
@@ -138,7 +138,16 @@ pub(crate) struct EventStream(BufReader<Chunks>);
 impl EventStream {
     /// Opens it.
     pub(crate) fn open(api: Api, path: &str, headers: &[&str]) -> Self {
-        let mut stream = tame(TcpStream::connect_timeout(&api.0, secs(20)).expect("the control API"));
+        let stream = TcpStream::connect_timeout(&api.0, secs(20)).expect("the control API");
+        Self::over(tame(stream), api, path, headers)
+    }
+
+    /// The same for a reader whose system takes next to nothing ahead of it.
+    pub(crate) fn open_with_small_window(api: Api, path: &str) -> Self {
+        Self::over(small_window(api.0, 4096), api, path, &[])
+    }
+
+    fn over(mut stream: TcpStream, api: Api, path: &str, headers: &[&str]) -> Self {
         let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", api.0);
         for header in headers {
             request.push_str(header);

@@ -44,7 +44,11 @@ pub(super) fn run(set: &Set) -> Result<String, Stop> {
         .changes
         .0
         .iter()
-        .map(|(key, text)| ((*key).to_owned(), flags::value(&old.word, key, text)))
+        .map(|(key, text)| {
+            // What a fault may do without is taken away by this word.
+            let value = if text == "none" { Value::Null } else { flags::value(&old.word, key, text) };
+            ((*key).to_owned(), value)
+        })
         .collect();
     let reply = client.ask(Method::PATCH, &target, Some(&json!({ old.word.as_str(): keys })))?;
     if client.json {
