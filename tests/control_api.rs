@@ -448,6 +448,23 @@ fn the_tag_that_a_put_gives_is_that_of_what_is_in_force() {
     });
 }
 
+/// A port that the system chose is as good as a written one: a route cannot be pointed at itself, nor two at each other.
+#[test]
+fn routes_with_ports_of_the_system_s_choosing_cannot_lead_in_a_circle() {
+    within(secs(20), || {
+        let daemon =
+            Setup::routes([route("a", "builtin:echo", ""), route("b", "builtin:echo", "")]).admin().start();
+        let api = daemon.api();
+        let to = |route: &str| json!({"upstream": daemon.address(route).to_string()}).to_string();
+        let refused = api.patch("/v1/routes/a", &to("a"));
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert_eq!(api.patch("/v1/routes/a", &to("b")).status, 200);
+        let refused = api.patch("/v1/routes/b", &to("a"));
+        assert!(refused.status == 422 && refused.text().contains("circle"), "{}", refused.text());
+        ping(&mut connect(daemon.address("a"))).unwrap();
+    });
+}
+
 /// A route can come and go while clients have taken every descriptor there is for them.
 #[test]
 fn a_route_comes_while_the_descriptors_are_spent() {
@@ -464,6 +481,12 @@ fn a_route_comes_while_the_descriptors_are_spent() {
             let address: std::net::SocketAddr = made["state"]["listen"].as_str().unwrap().parse().unwrap();
             ping(&mut connect(address)).unwrap();
             api.delete("/v1/routes/new?connections=reset").expect(204);
+        }
+        // What only changes its name needs no more than it has.
+        let mut document = api.get("/v1/config").expect(200);
+        for name in ["renamed", "it"] {
+            document["routes"][0]["name"] = json!(name);
+            api.put("/v1/config", &document.to_string()).expect(200);
         }
         for _ in 0..20 {
             api.post("/v1/routes/it/close", "{\"connections\": \"keep\"}").expect(200);

@@ -345,6 +345,24 @@ fn five_hundred_slow_clients_keep_nobody_waiting() {
     });
 }
 
+/// Streams of events take no place from those who ask: the oldest makes room.
+#[test]
+fn old_event_streams_make_room_for_those_who_ask() {
+    within(secs(30), || {
+        let _alone = heavy();
+        let daemon = daemon();
+        let api = daemon.api();
+        let streams: Vec<EventStream> = (0..256).map(|_| EventStream::open(api, "/v1/events", &[])).collect();
+        // An answer that takes longer than any is a stream.
+        std::thread::sleep(ms(1200));
+        let askers: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(move || (0..50).all(|_| api.get("/v1/status").status == 200)))
+            .collect();
+        assert!(askers.into_iter().all(|asker| asker.join().unwrap()));
+        drop(streams);
+    });
+}
+
 /// Control answers also when clients of the routes have spent every descriptor that is theirs.
 #[test]
 fn control_answers_when_the_data_path_has_spent_its_descriptors() {

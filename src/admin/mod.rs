@@ -1,8 +1,8 @@
 //! The control API: a small HTTP server, who may ask it, and what can be asked.
 //!
-//! Requests go through [`api`] in one order: size, guard, path, query, body, handler. What can be asked is one list,
-//! [`endpoints`]; routing, `Allow` and `/openapi.json` are made from it. Everything that changes the daemon goes through
-//! [`Control`](crate::daemon::Control).
+//! Requests go through `api` in one order: size, guard, path, query, body, handler. What can be asked is one list,
+//! `endpoints`; routing, `Allow` and `/openapi.json` are made from it. Everything that changes the daemon goes through
+//! [`Control`].
 
 mod api;
 mod call;

@@ -1,7 +1,7 @@
 //! Speaks to a running daemon: one short connection a call, with limits on every wait.
 //!
 //! Knows HTTP and where the daemon is; what the answers mean is the commands' matter, what a refusal means is
-//! [`refusal`](super::refusal)'s.
+//! [`refusal`]'s.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, IsTerminal};

@@ -64,30 +64,15 @@ pub(super) async fn find_sources(
     // Those that want a certain port come first: what the system chooses must not be one of theirs.
     wanting.sort_by_key(|at| new.get(*at).map(|route| route.local_port == LocalPort::Auto));
 
-    let port_of = |place: usize, members: &[Member]| {
-        members.get(place).and_then(|member| member.route.address()).map(|address| address.port())
+    // What is in nobody's way is tried first, so that a failure there disturbs nothing.
+    let blocks = |at: usize, place: usize| {
+        new.get(at).zip(members.get(place)).is_some_and(|(route, member)| wants_port_of(route, member))
     };
-    let in_the_way: Vec<usize> = let_go
-        .into_iter()
-        .filter(|place| {
-            let port = port_of(*place, members);
-            let wants = |at: &usize| {
-                new.get(*at)
-                    .is_some_and(|route| port.is_some_and(|port| route.local_port == LocalPort::Fixed(port)))
-            };
-            wanting.iter().any(wants)
-        })
-        .collect();
+    let (late, early): (Vec<usize>, Vec<usize>) =
+        wanting.into_iter().partition(|at| let_go.iter().any(|place| blocks(*at, *place)));
+    let in_the_way: Vec<usize> =
+        let_go.into_iter().filter(|place| late.iter().any(|at| blocks(*at, *place))).collect();
     let mut closed = Vec::new();
-    // What is not in anybody's way is tried first, so that a failure there disturbs nothing.
-    let blocked = |at: &usize| {
-        in_the_way.iter().any(|place| {
-            let port = port_of(*place, members);
-            new.get(*at)
-                .is_some_and(|route| port.is_some_and(|port| route.local_port == LocalPort::Fixed(port)))
-        })
-    };
-    let (late, early): (Vec<usize>, Vec<usize>) = wanting.into_iter().partition(blocked);
     let mut failures = Vec::new();
     bind_all(&early, new, members, places, &mut sources, &mut failures);
     if failures.is_empty() && !late.is_empty() {
@@ -107,6 +92,12 @@ pub(super) async fn find_sources(
         restore(shared, members, old, place, by);
     }
     Err(ControlError::Bind(failures.into()))
+}
+
+/// Whether a route wants the very port on which another listens, whatever the address.
+fn wants_port_of(route: &RouteConfig, member: &Member) -> bool {
+    let address = member.route.address();
+    address.is_some_and(|address| route.local_port == LocalPort::Fixed(address.port()))
 }
 
 fn bind_all(
