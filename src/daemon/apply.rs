@@ -84,12 +84,13 @@ async fn swap(
 
     let staying: Vec<usize> = next.iter().filter_map(|next| next.place).collect();
     let going = members.iter().enumerate().filter(|(place, _)| !staying.contains(place));
-    let mut left_behind = going.filter_map(|(_, member)| member.route.hand_on_share()).collect::<Vec<_>>();
+    let going: Vec<Arc<Route>> = going.map(|(_, member)| member.route.clone()).collect();
+    let mut left_behind = going.iter().filter_map(|route| route.hand_on_share());
     // Every route becomes what it should be before a listener changes hands: whoever comes then meets it as it is meant.
     let mut routes: Vec<(Arc<Route>, Source, Option<usize>)> = Vec::with_capacity(next.len());
     for Next { config, place, source, share } in next {
         let known = place.and_then(|place| members.get(place)).zip(place);
-        let share = if known.is_some() { None } else { share.or_else(|| left_behind.pop()) };
+        let share = if known.is_some() { None } else { share.or_else(|| left_behind.next()) };
         match (known, share) {
             (Some((member, place)), _) => {
                 stays[place] = true;

@@ -88,7 +88,8 @@ impl Budget {
             .try_acquire_many_owned(SET_ASIDE)
             .or_else(|_| self.spare.clone().try_acquire_many_owned(SET_ASIDE))
             .ok()?;
-        Some(Share::new(self.clone(), set_aside))
+        let one = || Arc::new(Semaphore::new(1));
+        Some(Share::new(self.clone(), set_aside, one(), one()))
     }
 
     /// How many connections may be open at once, of all routes.
@@ -109,16 +110,21 @@ impl Drop for Share {
 }
 
 impl Share {
-    fn new(budget: Budget, set_aside: OwnedSemaphorePermit) -> Self {
+    fn new(
+        budget: Budget,
+        set_aside: OwnedSemaphorePermit,
+        own: Arc<Semaphore>,
+        last: Arc<Semaphore>,
+    ) -> Self {
         budget.routes.fetch_add(1, Relaxed);
-        let one = || Arc::new(Semaphore::new(1));
-        Share { own: one(), last: one(), budget, set_aside: Mutex::new(Some(set_aside)) }
+        Share { own, last, budget, set_aside: Mutex::new(Some(set_aside)) }
     }
 
-    /// A share for a route that comes in the place of this one's, which listens no more: what was set aside changes hands.
+    /// A share for a route that comes in the place of this one's, which listens no more. What was set aside changes hands,
+    /// and so do its slots: one that a connection of the old route still has is not there twice.
     pub fn hand_on(&self) -> Option<Share> {
         let set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(Share::new(self.budget.clone(), set_aside))
+        Some(Share::new(self.budget.clone(), set_aside, self.own.clone(), self.last.clone()))
     }
 
     /// How many connections may be open at once, of all routes.
@@ -188,8 +194,12 @@ mod tests {
         let budget = Budget::new(3);
         let old = budget.share().unwrap();
         assert!(budget.share().is_none());
+        let kept = old.try_take().unwrap();
         let new = old.hand_on().unwrap();
-        assert!(old.hand_on().is_none() && new.try_take().is_some());
+        assert!(old.hand_on().is_none());
+        assert!(new.try_take().is_none(), "a connection that outlives its route still has the slot");
+        drop(kept);
+        assert!(new.try_take().is_some());
         drop((old, new));
         assert!(budget.share().is_some());
     }
