@@ -61,7 +61,11 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Problem> {
     if head.headers.len() > limits::HEADERS || headers.saturating_add(path) > limits::HEAD {
         return Err(Problem::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "a request has at most 100 headers and 16 KiB of them",
+            format!(
+                "a request has at most {} headers and {} KiB of them",
+                limits::HEADERS,
+                limits::HEAD >> 10
+            ),
         ));
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::views::{
 };
 use super::{State, configuration, connections, events, faults, routes, schemas, status};
 use crate::config::Document;
+use crate::daemon::Live;
 use crate::observe::json;
 
 const IF_MATCH: &[Header] = &[Header::IfMatch];
@@ -26,7 +27,7 @@ const AT: Parameter = Parameter {
 const LIVE: Parameter = Parameter {
     name: "connections",
     what: "What becomes of live connections; left out: close.",
-    kind: Kind::Words(&["keep", "close", "reset"]),
+    kind: Kind::Words(Live::WORDS),
 };
 
 const HOW: Parameter = Parameter {

@@ -27,7 +27,7 @@ pub(super) async fn follow(call: Call<State>) -> Result<Reply, Problem> {
         Some(id) => Some(id),
         None => call.query.get("after").and_then(|after| after.parse().ok()),
     };
-    let reader = call.state.emitter.journal().reader(after);
+    let reader = call.state.control.emitter().journal().reader(after);
     let route = call.query.get("route").map(str::to_owned);
     Ok(stream(reader, route, call.state.stop.clone()))
 }

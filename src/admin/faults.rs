@@ -5,7 +5,6 @@ use hyper::{StatusCode, header};
 use super::State;
 use super::call::Call;
 use super::etag::Seen;
-use super::percent;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::routes::{find, refused, running};
@@ -14,6 +13,7 @@ use crate::config::{BodyError, Config, body};
 use crate::daemon::{ControlError, Live};
 use crate::fault::Fault;
 use crate::route::RouteConfig;
+use crate::spec::percent;
 
 type Outcome = Result<Reply, Problem>;
 

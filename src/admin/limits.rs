@@ -31,7 +31,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections: super::CONNECTIONS,
+            connections: crate::route::CONTROL_CONNECTIONS,
             head: Duration::from_secs(5),
             body: Duration::from_secs(10),
             idle: Duration::from_secs(60),

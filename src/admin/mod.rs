@@ -18,7 +18,6 @@ mod guard;
 mod limits;
 pub mod metrics;
 mod openapi;
-mod percent;
 mod places;
 mod problem;
 mod query;
@@ -47,10 +46,6 @@ pub use token::{Token, TokenError, TokenSources};
 
 use crate::config;
 use crate::daemon::Control;
-use crate::observe::Emitter;
-
-/// How many connections the control API holds where nothing else is said.
-pub const CONNECTIONS: usize = 256;
 
 /// The control API, bound and not yet served.
 #[derive(Debug)]
@@ -87,7 +82,6 @@ pub enum AdminError {
 #[derive(Clone, Debug)]
 struct State {
     control: Control,
-    emitter: Emitter,
     /// Told when the daemon ends.
     stop: CancellationToken,
 }
@@ -137,22 +131,16 @@ impl Admin {
         &self.notices
     }
 
-    /// Serves until told to stop, at most so many connections at a time. Replies under way are finished then, as far as
-    /// that takes no more than a second.
-    pub async fn serve(
-        self,
-        control: Control,
-        emitter: Emitter,
-        connections: usize,
-        stop: CancellationToken,
-    ) {
-        let state = Arc::new(State { control, emitter: emitter.clone(), stop: stop.clone() });
+    /// Serves until told to stop. Replies under way are finished then, as far as that takes no more than a second.
+    pub async fn serve(self, control: Control, stop: CancellationToken) {
+        let (emitter, connections) = (control.emitter().clone(), control.places());
+        let state = Arc::new(State { control, stop: stop.clone() });
         let api = api::Api {
             policy: self.policy,
             endpoints: endpoints::ENDPOINTS,
             state,
-            count: |state, status| state.emitter.process().count_call(status.as_u16()),
-            panicked: |state| state.emitter.process().count_panic(),
+            count: |state, status| state.control.emitter().process().count_call(status.as_u16()),
+            panicked: |state| state.control.emitter().process().count_panic(),
         };
         let limits = limits::Limits { connections, ..limits::Limits::default() };
         match tokio::net::TcpListener::from_std(self.listener) {

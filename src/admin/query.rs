@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::percent;
 use super::problem::Problem;
+use crate::spec::percent;
 use crate::spec::suggest::nearest;
 use crate::spec::text::shown_short;
 

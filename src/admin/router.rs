@@ -1,9 +1,9 @@
 //! From a method and a path to an endpoint, or to the reason why there is none.
+use crate::spec::percent;
 
 use hyper::{Method, StatusCode, header};
 
 use super::endpoint::Endpoint;
-use super::percent;
 use super::problem::Problem;
 
 /// The endpoint, and what stands in the path for its names.

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::State;
 use super::call::Call;
 use super::etag::Seen;
-use super::percent;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::views::{RouteView, Routes, Switched, route_tag, routes_tag};
 use crate::config::{BodyError, Config, body};
 use crate::daemon::{Applied, ControlError, Live};
 use crate::route::{Route, RouteConfig};
+use crate::spec::percent;
 
 type Outcome = Result<Reply, Problem>;
 
@@ -81,7 +81,7 @@ async fn change(
 
 /// `DELETE /v1/routes/{route}`
 pub(super) async fn delete(call: Call<State>) -> Outcome {
-    let live = call.query.get("connections").and_then(live).unwrap_or_default();
+    let live = call.query.get("connections").and_then(Live::named).unwrap_or_default();
     let (seen, name) = (call.seen(), call.name(0));
     let edit = move |config: &mut Config| {
         let (i, route) = find(config, &name)?;
@@ -129,18 +129,9 @@ fn read_closing(text: &[u8]) -> Result<Live, Problem> {
     }
     match keys.get("connections") {
         None => Ok(Live::default()),
-        Some(word) => word.as_str().and_then(live).ok_or_else(|| {
+        Some(word) => word.as_str().and_then(Live::named).ok_or_else(|| {
             Problem::refused("`connections` is none of keep, close, reset").at("/connections")
         }),
-    }
-}
-
-fn live(word: &str) -> Option<Live> {
-    match word {
-        "keep" => Some(Live::Keep),
-        "close" => Some(Live::Close),
-        "reset" => Some(Live::Reset),
-        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::views::{FaultState, FaultView, RouteState};
 use crate::config::Document;
+use crate::daemon::Live;
 use crate::fault::FaultSpec;
 use crate::route::{LimitsSpec, RouteSpec, TimeoutsSpec};
 
@@ -27,7 +28,7 @@ pub(super) fn closing(_: &mut SchemaGenerator) -> Schema {
         "properties": {
             "connections": {
                 "description": "What becomes of live connections; left out: close.",
-                "enum": ["keep", "close", "reset"],
+                "enum": Live::WORDS,
             },
         },
         "additionalProperties": false,

@@ -66,6 +66,6 @@ fn with_view<T>(state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {
         uptime: status.uptime,
         version: env!("CARGO_PKG_VERSION"),
         routes: &routes,
-        process: state.emitter.process(),
+        process: state.control.emitter().process(),
     })
 }

@@ -1,9 +1,7 @@
 //! What replies hold: configuration as a file would say it, and beside it the state of what runs.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -251,14 +249,13 @@ impl Connection {
 
 impl From<ConnectionView> for Connection {
     fn from(view: ConnectionView) -> Connection {
-        let opened: SystemTime = view.opened;
         Connection {
             id: view.id,
             route: view.route,
             connection: view.number,
-            client: SocketAddr::new(view.client.ip().to_canonical(), view.client.port()).to_string(),
+            client: view.client.to_string(),
             upstream: view.upstream,
-            opened: rfc3339(opened),
+            opened: rfc3339(view.opened),
             age_ms: view.age.as_micros() as f64 / 1000.0,
             bytes: EachWay { upstream: view.bytes.upstream, downstream: view.bytes.downstream },
             faults: view.fired,

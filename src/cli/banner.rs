@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::say;
+use super::table::columns;
 use crate::config::Drain;
 use crate::daemon::Handle;
 use crate::fault::Fault;
@@ -44,14 +45,10 @@ fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drai
         shown(source),
         daemon.control().generation()
     );
-    let mut rows = vec![["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"].map(str::to_owned)];
-    rows.extend(daemon.routes().iter().map(|route| row(route)));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    for [route, listen, upstream, faults] in &rows {
-        let [a, b, c] = widths;
+    let rows = daemon.routes().iter().map(|route| row(route)).collect();
+    for line in columns(["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"], rows, "   ") {
         // Writing into a String cannot fail.
-        let _ = writeln!(text, "  {route:a$}   {listen:b$}   {upstream:c$}   {faults}");
+        let _ = writeln!(text, "  {line}");
     }
     if let Some(control) = control {
         let _ = write!(text, "\n  control http://{control}   metrics /metrics");

@@ -1,6 +1,7 @@
 //! `open` and `close`: whether a route listens, and what becomes of its connections.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +11,7 @@ use super::stop::Stop;
 use super::target::Target;
 use super::undo::told;
 use super::views::Route;
+use crate::daemon::Live;
 use crate::observe::text::count;
 use crate::spec::text::shown;
 
@@ -28,18 +30,10 @@ pub(super) struct Close {
     #[arg(value_name = "ROUTE")]
     route: String,
     /// What becomes of the connections that are open: they go on, end by FIN, or end by RST
-    #[arg(long, value_name = "HOW", default_value = "close")]
-    connections: Live,
+    #[arg(long, value_name = "HOW", default_value = "close", value_parser = PossibleValuesParser::new(Live::WORDS))]
+    connections: String,
     #[command(flatten)]
     client: ClientFlags,
-}
-
-/// What becomes of open connections.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Live {
-    Keep,
-    Close,
-    Reset,
 }
 
 #[derive(Deserialize)]
@@ -64,25 +58,21 @@ pub(super) fn open(open: &Open) -> Result<String, Stop> {
 /// Stops a route from listening.
 pub(super) fn close(close: &Close) -> Result<String, Stop> {
     let client = Client::new(&close.client)?;
-    let word = match close.connections {
-        Live::Keep => "keep",
-        Live::Close => "close",
-        Live::Reset => "reset",
-    };
     let target = Target::route(&close.route).then("close");
-    let reply = client.ask(Method::POST, &target, Some(&json!({"connections": word})))?;
+    let reply = client.ask(Method::POST, &target, Some(&json!({"connections": close.connections})))?;
     if client.json {
         return Ok(reply.line());
     }
     let Moved { ended, route } = client.understand(&reply)?;
-    let ended = match close.connections {
+    // clap has let only these words pass.
+    let ended = match Live::named(&close.connections).unwrap_or_default() {
         Live::Keep => match route.state.connections {
             0 => "no connection was open".to_owned(),
             1 => "1 connection goes on".to_owned(),
             kept => format!("{} go on", count(kept, "connection")),
         },
         _ if ended == 0 => "no connection was open".to_owned(),
-        Live::Close => format!("{} closed", count(ended, "connection")),
+        Live::Close | Live::Drain => format!("{} closed", count(ended, "connection")),
         Live::Reset => format!("{} reset", count(ended, "connection")),
     };
     let done = format!("{}: closed; {ended}", shown(&route.name));

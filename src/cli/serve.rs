@@ -141,8 +141,7 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
         daemon.admin_is(admin);
         control.emitter().emit(Fact::ControlOpened { listen });
         bound.notices().iter().for_each(|notice| daemon.tell_notice(notice));
-        let emitter = control.emitter().clone();
-        serving = Some(tokio::spawn(bound.serve(control.clone(), emitter, control.places(), daemon.over())));
+        serving = Some(tokio::spawn(bound.serve(control.clone(), daemon.over())));
     }
     banner::show(&daemon, &source, address, &log_config, drain);
     if let Some(mut watch) = watch {

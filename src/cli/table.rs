@@ -5,6 +5,11 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, non
     if rows.is_empty() {
         return format!("{none}\n");
     }
+    columns(head, rows, "  ").into_iter().map(|line| line + "\n").collect()
+}
+
+/// The lines of a table, with so much between its columns.
+pub(super) fn columns<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, between: &str) -> Vec<String> {
     let lines: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let mut widths = [0; N];
     for line in &lines {
@@ -12,14 +17,12 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, non
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = String::new();
-    for line in &lines {
+    let padded = |line: &[String; N]| {
         let cells: Vec<String> =
             line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+        cells.join(between).trim_end().to_owned()
+    };
+    lines.iter().map(padded).collect()
 }
 
 #[cfg(test)]

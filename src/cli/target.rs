@@ -1,10 +1,9 @@
 //! What a call is about: its path and query, safely encoded, and the route and fault in it.
 
-use std::fmt::Write;
-
 use hyper::Uri;
 
 use super::stop::Stop;
+use crate::spec::percent;
 
 /// A path of the API with its query.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +46,7 @@ impl Target {
     #[must_use]
     pub(super) fn then(mut self, segment: &str) -> Target {
         self.text.push('/');
-        encode(&mut self.text, segment);
+        self.text.push_str(&percent::encode(segment));
         self
     }
 
@@ -64,23 +63,13 @@ impl Target {
         self.asked = true;
         self.text.push_str(name);
         self.text.push('=');
-        encode(&mut self.text, value);
+        self.text.push_str(&percent::encode(value));
         self
     }
 
     /// As it stands in a request.
     pub(super) fn uri(&self) -> Result<Uri, Stop> {
         self.text.parse().map_err(|_| Stop::wrong("what was typed is too long to be asked for"))
-    }
-}
-
-fn encode(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            // Writing to a String cannot fail.
-            _ => drop(write!(out, "%{byte:02X}")),
-        }
     }
 }
 

@@ -76,10 +76,7 @@ pub struct Applied {
 }
 
 /// What becomes of the live connections of a route that stops listening.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Live {
     /// They go on.
     Keep,
@@ -88,9 +85,23 @@ pub enum Live {
     Close,
     /// They end by RST.
     Reset,
-    /// They finish, and are reset when that takes longer than a drain may.
-    #[serde(skip)]
+    /// They finish, and are reset when that takes longer than a drain may. Nobody asks for this by a word.
     Drain,
+}
+
+impl Live {
+    /// The words by which one asks.
+    pub const WORDS: &'static [&'static str] = &["keep", "close", "reset"];
+
+    /// What is asked for by this word.
+    pub fn named(word: &str) -> Option<Live> {
+        match word {
+            "keep" => Some(Live::Keep),
+            "close" => Some(Live::Close),
+            "reset" => Some(Live::Reset),
+            _ => None,
+        }
+    }
 }
 
 /// How the daemon is.
@@ -108,4 +119,16 @@ pub struct Status {
     pub ready: bool,
     /// Whether it is stopping.
     pub draining: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_means_something_else() {
+        let meant: Vec<Option<Live>> = Live::WORDS.iter().map(|word| Live::named(word)).collect();
+        assert_eq!(meant, [Some(Live::Keep), Some(Live::Close), Some(Live::Reset)]);
+        assert_eq!(Live::named("drain"), None);
+    }
 }

@@ -23,7 +23,7 @@ const SET_ASIDE: u32 = 3;
 const SPARE: usize = 16;
 
 /// At most so many connections to the control API.
-const CONTROL: u64 = 256;
+pub const CONTROL_CONNECTIONS: usize = 256;
 
 /// How many connections may be open at once in this process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Budget {
     pub fn of_process() -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(PLENTY);
         // Control has places of its own, more of them where there are many.
-        let control = (limit / 8).clamp(4, CONTROL);
+        let control = (limit / 8).clamp(4, CONTROL_CONNECTIONS as u64);
         let left = limit.saturating_sub(RESERVE + control + open_now());
         let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Budget { control: most(control), ..Self::new(most((left / PER_CONNECTION).min(PLENTY))) }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-pub use budget::{Budget, Share, raise_limit};
+pub use budget::{Budget, CONTROL_CONNECTIONS, Share, raise_limit};
 pub use config::{Bind, HELD, LocalPort, RouteConfig, Timeouts};
 pub use life::ConnectionView;
 pub use listener::{Accepted, Listener};

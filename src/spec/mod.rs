@@ -13,6 +13,7 @@ pub mod limit;
 pub mod millis;
 pub mod name;
 pub(crate) mod pattern;
+pub(crate) mod percent;
 pub mod period;
 pub mod place;
 pub mod probability;

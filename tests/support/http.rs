@@ -72,6 +72,16 @@ impl Api {
         self.raw(request.as_bytes())
     }
 
+    /// Whether a question is answered well; its connection may be let go for somebody else's.
+    pub(crate) fn ask_if_held(&self, path: &str) -> bool {
+        let mut stream = tame(TcpStream::connect_timeout(&self.0, secs(20)).expect("the control API"));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
+        let mut answer = Vec::new();
+        stream.write_all(request.as_bytes()).is_ok()
+            && stream.read_to_end(&mut answer).is_ok()
+            && answer.starts_with(b"HTTP/1.1 200")
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "")
     }

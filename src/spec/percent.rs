@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 /// A segment of a path, decoded once. None: it is not percent-encoded UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     decode_bytes(text.bytes())
 }
 
 /// The same for a part of a query, where a plus stands for a blank.
-pub(super) fn decode_form(text: &str) -> Option<String> {
+pub(crate) fn decode_form(text: &str) -> Option<String> {
     decode_bytes(text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }))
 }
 
@@ -29,7 +29,7 @@ fn digit(byte: u8) -> Option<u8> {
 }
 
 /// Text as one segment of a path.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
