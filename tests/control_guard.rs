@@ -335,9 +335,14 @@ fn five_hundred_slow_clients_keep_nobody_waiting() {
             !matches!(client.read(&mut [0; 512]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
         };
         if begun.elapsed() < secs(4) {
-            let held: Vec<bool> = slow.iter_mut().map(|client| !gone(client)).collect();
+            // The last to come are accepted, and those who made room for them hear of it.
+            let mut held: Vec<bool> = Vec::new();
+            eventually(secs(2), "at most 256 are held", || {
+                held = slow.iter_mut().map(|client| !gone(client)).collect();
+                held.iter().filter(|held| **held).count() <= 256
+            });
             let count = held.iter().filter(|held| **held).count();
-            assert!((200..=256).contains(&count), "{count}");
+            assert!(count >= 200, "{count}");
             assert!(!held[0] && held[499]);
         }
         // Without a complete request they all go in the end.
