@@ -7,12 +7,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 
 /// The name under which a deserializer is asked to give the same node again and again: a sequence of its shape's
 /// number, then the node itself as often as it is asked for. Keys that one reading knows are not unknown to the next.
 pub const AGAIN: &str = "$chaos_proxy::again";
 
+/// The number that says "this node is nothing at all: a key with no value written".
+pub const SHAPE_NOTHING: u32 = 3;
 /// The number that says "this node is a mapping".
 pub const SHAPE_MAP: u32 = 2;
 /// The number that says "this node is a list".
@@ -48,6 +52,101 @@ impl<'de, M: Deserialize<'de>, S: Deserialize<'de>, T> Visitor<'de> for MapOr<M,
             SHAPE_MAP => next(&mut seq).map(self.map),
             _ => next(&mut seq).map(self.other),
         }
+    }
+}
+
+/// Reads a mapping as an `M`, a list as an `L`, anything else as an `S`.
+pub fn map_list_or<'de, D, M, L, S, T>(
+    deserializer: D,
+    map: fn(M) -> T,
+    list: fn(L) -> T,
+    other: fn(S) -> T,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    M: Deserialize<'de>,
+    L: Deserialize<'de>,
+    S: Deserialize<'de>,
+{
+    deserializer.deserialize_newtype_struct(AGAIN, MapListOr { map, list, other, read: PhantomData })
+}
+
+struct MapListOr<M, L, S, T> {
+    map: fn(M) -> T,
+    list: fn(L) -> T,
+    other: fn(S) -> T,
+    read: PhantomData<(M, L, S)>,
+}
+
+impl<'de, M, L, S, T> Visitor<'de> for MapListOr<M, L, S, T>
+where
+    M: Deserialize<'de>,
+    L: Deserialize<'de>,
+    S: Deserialize<'de>,
+{
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of a located document")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        match next::<u32, A>(&mut seq)? {
+            SHAPE_MAP => next(&mut seq).map(self.map),
+            SHAPE_LIST => next(&mut seq).map(self.list),
+            _ => next(&mut seq).map(self.other),
+        }
+    }
+}
+
+/// A mapping of which nothing need be said: a key with no value written is the same as `{}`. A `null` is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrEmpty<T>(pub T);
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for OrEmpty<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(AGAIN, OrEmptyVisitor(PhantomData))
+    }
+}
+
+struct OrEmptyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for OrEmptyVisitor<T> {
+    type Value = OrEmpty<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of a located document")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OrEmpty<T>, A::Error> {
+        match next::<u32, A>(&mut seq)? {
+            SHAPE_NOTHING => Ok(OrEmpty::default()),
+            _ => next(&mut seq).map(OrEmpty),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for OrEmpty<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OrEmpty<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod builtin;
 mod dial;
-mod endpoint;
 
 pub use dial::{DialError, Link, dial};
-pub use endpoint::{Address, Builtin, Endpoint, EndpointError, Host};
+
+pub use crate::spec::endpoint::{Address, Builtin, Endpoint, EndpointError, Host};

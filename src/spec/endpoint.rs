@@ -9,9 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::spec::pattern::{PORT, ipv4, ipv6};
-use crate::spec::suggest::nearest;
-use crate::spec::text::is_hostile;
+use super::pattern::{PORT, ipv4, ipv6};
+use super::suggest::nearest;
+use super::text::is_hostile;
 
 /// One place a connection can go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -291,17 +291,22 @@ impl Visitor<'_> for EndpointVisitor {
     }
 }
 
-/// `host:port` and `[v6]:port`. The last part of a name is not all digits.
+/// `host:port` and `[v6]:port`.
 fn pattern() -> String {
+    format!(r"^{}:{PORT}$", host_pattern())
+}
+
+/// A name or an address, an IPv6 one in brackets. The last part of a name is not all digits.
+pub(crate) fn host_pattern() -> String {
     let part = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
     let word = "[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
     let mixed = "[0-9]{1,20}([A-Za-z_]|[A-Za-z_-][A-Za-z0-9_-]{0,40}[A-Za-z0-9_])";
-    format!(r"^({}|({part}\.)*({word}|{mixed})\.?|\[{}\]):{PORT}$", ipv4(), ipv6())
+    format!(r"({}|({part}\.)*({word}|{mixed})\.?|\[{}\])", ipv4(), ipv6())
 }
 
 impl JsonSchema for Endpoint {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Upstream".into()
+        "Endpoint".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
