@@ -7,10 +7,12 @@ mod alarm;
 mod close;
 #[cfg(test)]
 mod fake;
+pub mod keepalive;
 mod machine;
 mod orders;
 mod pool;
 mod pump;
+mod send;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use alarm::Alarm;
 pub use close::{close, discard};
+pub use keepalive::KeepAlive;
 pub use machine::ending_of;
 pub use orders::{Dismissal, Orders, dismissed};
+pub use send::send_all;
 pub use transport::{PeerEnd, Transport};
 
 use crate::fault::Active;
@@ -61,6 +65,12 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Everything ends now; also what only was to begin nothing new.
+    pub fn now(&self) {
+        self.drain.cancel();
+        self.cut.cancel();
+    }
+
     /// How long one who is to finish may be silent.
     fn idle(&self) -> Option<Duration> {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -80,6 +90,8 @@ pub struct Outcome {
     pub cut: Option<Cutting>,
     /// What faults did while it lasted.
     pub deeds: Vec<Deed>,
+    /// When that was clear; to end both sides took a moment more.
+    pub at: Instant,
     /// A side broke when its end of stream had been passed on already.
     after_fin: bool,
     /// Both sides are ended by RST, because it was said so.
@@ -97,7 +109,16 @@ pub struct Cutting {
 
 impl Outcome {
     fn new(ending: Ending, side: Side) -> Self {
-        Outcome { ending, side, error: None, cut: None, deeds: Vec::new(), after_fin: false, abrupt: false }
+        Outcome {
+            ending,
+            side,
+            error: None,
+            cut: None,
+            deeds: Vec::new(),
+            at: Instant::now(),
+            after_fin: false,
+            abrupt: false,
+        }
     }
 
     fn cut(cutting: Cutting) -> Self {
@@ -155,7 +176,7 @@ pub async fn relay<C: Transport, U: Transport>(
         }
         machine.tell_fired();
         let deeds = machine.deeds();
-        ended.map(|outcome| Outcome { deeds, ..outcome })
+        ended.map(|outcome| Outcome { deeds, at: Instant::now(), ..outcome })
     };
     // The loop ends with an outcome only.
     let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
