@@ -129,7 +129,10 @@ fn problem(status: &str, body: &Value) -> String {
 fn route(name: &str, faults: &Value) -> Value {
     json!({
         "name": name, "localPort": 15432, "upstream": "db.internal:5432", "faults": faults,
-        "state": {"listen": "127.0.0.1:15432", "open": true, "connections": 3, "endpoints": []},
+        "state": {
+            "listen": "127.0.0.1:15432", "open": true, "connections": 3,
+            "endpoints": [{"address": "db.internal:5432", "health": "unknown", "breaker": "closed"}],
+        },
     })
 }
 
@@ -147,13 +150,17 @@ fn latency() -> Value {
 #[test]
 fn routes_are_a_table() {
     within(secs(30), || {
-        let closed = json!({"name": "web", "upstream": "builtin:http", "state": {"listen": null, "open": false, "connections": 0}});
+        let down =
+            json!({"address": "a:1", "health": "down", "breaker": "open", "error": "it", "checks": {}});
+        let up = json!({"address": "b:1", "health": "up", "breaker": "closed", "checks": {}});
+        let state = json!({"listen": null, "open": false, "connections": 0, "endpoints": [down, up]});
+        let closed = json!({"name": "web", "upstream": ["a:1", "b:1"], "state": state});
         let routes = json!({"routes": [route("db", &json!([latency(), bandwidth()])), closed]});
         let fake = Fake::new([ok(&routes)]);
         let table = "\
-ROUTE  LISTEN           UPSTREAM          FAULTS                            CONNS
-db     127.0.0.1:15432  db.internal:5432  latency 200ms, bandwidth 32KiB/s  3
-web    closed           builtin:http      none                              0
+ROUTE  LISTEN           UPSTREAM          FAULTS                            CONNS  HEALTH
+db     127.0.0.1:15432  db.internal:5432  latency 200ms, bandwidth 32KiB/s  3      –
+web    closed           a:1 +1            none                              0      ◐ 1 of 2 up, breaker of a:1 open
 ";
         assert_eq!(fake.run(&["routes"]), done(table));
         let asked = fake.asked();

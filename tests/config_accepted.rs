@@ -11,7 +11,10 @@ use chaos_proxy::cli;
 use chaos_proxy::config::{Admin, Config, Document};
 use chaos_proxy::fault::Effect;
 use chaos_proxy::fault::How;
-use chaos_proxy::route::{Bind, LocalPort};
+use chaos_proxy::route::{Bind, Excess, KeepAlive, Limits, LocalPort, ProxyProtocol, RouteConfig};
+use chaos_proxy::upstream::{
+    Balance, BreakerConfig, HeaderVersion, HealthConfig, HttpCheck, PoolConfig, Trip, WhenAllDown,
+};
 use config_support::{accepted, env, parse, route};
 use proptest::prelude::*;
 
@@ -167,6 +170,100 @@ fn shorthands_come_first_and_zero_is_off() {
     assert!(off.routes[0].faults.is_empty());
     let jitter = accepted(&route("jitterMs: 50"));
     assert_eq!(jitter.routes[0].faults[0].brief(), "delay 0s ±50ms");
+}
+
+fn with_upstream(text: &str) -> RouteConfig {
+    accepted(&format!("routes:\n  - localPort: 15432\n    upstream: {text}\n")).routes.remove(0)
+}
+
+#[test]
+fn an_upstream_is_written_in_three_ways() {
+    let upstream = |text: &str| with_upstream(text).upstream;
+    let one = upstream("a:1");
+    assert_eq!(one.to_string(), "a:1");
+    assert_eq!(upstream("[a:1]"), one);
+    assert_eq!(upstream("{endpoints: [{address: a:1}], balance: first, whenAllDown: try}"), one);
+    let two = upstream("[a:1, {address: b:1, weight: 3}]");
+    assert_eq!(two.endpoints.iter().map(|target| target.weight).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(upstream("{endpoints: [{address: a:1, weight: 1}, {address: b:1, weight: 3}]}"), two);
+    let balance = |word: &str| upstream(&format!("{{endpoints: [a:1], balance: {word}}}")).balance;
+    assert_eq!(
+        ["first", "roundRobin", "random", "leastConnections"].map(balance),
+        [Balance::First, Balance::RoundRobin, Balance::Random, Balance::LeastConnections]
+    );
+    assert_eq!(upstream("{endpoints: [a:1], whenAllDown: refuse}").when_all_down, WhenAllDown::Refuse);
+    assert_eq!(upstream("[\"builtin:echo\", a:1]").to_string(), "builtin:echo, a:1");
+}
+
+#[test]
+fn health_breaker_and_pool_have_their_defaults() {
+    let none = with_upstream("{endpoints: [a:1]}").upstream;
+    assert!(none.health.is_none() && none.breaker.is_none() && none.pool.is_none());
+    let empty = with_upstream("{endpoints: [a:1], health: {}, breaker: {}, pool: {}}").upstream;
+    let seconds = Duration::from_secs;
+    let health = HealthConfig { interval: seconds(2), timeout: seconds(1), rise: 2, fall: 3, http: None };
+    let breaker =
+        BreakerConfig { trip: Trip::Failures(5), window: seconds(30), open: seconds(10), probes: 1 };
+    assert_eq!(empty.health, Some(health));
+    assert_eq!(empty.breaker, Some(breaker));
+    assert_eq!(empty.pool, Some(PoolConfig { size: 4, max_age: seconds(60) }));
+    let bare = "\n      endpoints: [a:1]\n      health:\n      breaker:\n      pool: # here\n";
+    assert_eq!(with_upstream(bare).upstream, empty);
+    let http = with_upstream("{endpoints: [a:1], health: {http: /healthz}}").upstream.health.unwrap();
+    assert_eq!(http.http, Some(HttpCheck { path: "/healthz".to_owned(), status: 200, host: None }));
+    let share = with_upstream("{endpoints: [a:1], breaker: {share: 0.5}}").upstream.breaker.unwrap();
+    assert!(matches!(share.trip, Trip::Share { share, minimum: 20 } if share.get() == 0.5));
+}
+
+#[test]
+fn limits_have_their_defaults() {
+    let limits = |text: &str| accepted(&route(&format!("limits: {text}"))).routes[0].limits;
+    assert_eq!(limits("{}"), Limits::default());
+    let rate = limits("{connections: 1000, rate: 100/s, burst: 20, excess: refuse}");
+    assert_eq!((rate.connections, rate.burst, rate.excess), (Some(1000), Some(20), Excess::Refuse));
+    assert_eq!(rate.rate.map(|rate| rate.to_string()), Some("100/s".to_owned()));
+    let queue = Excess::Queue { size: 100, timeout: Duration::from_secs(5) };
+    assert_eq!(limits("{rate: 0.5/s, excess: queue}").excess, queue);
+    assert_eq!(limits("{connections: 1, excess: queue, queue: {}}").excess, queue);
+    let queue = Excess::Queue { size: 5, timeout: Duration::from_millis(500) };
+    assert_eq!(limits("{connections: 1, excess: queue, queue: {size: 5, timeout: 500ms}}").excess, queue);
+}
+
+#[test]
+fn keepalive_and_proxy_protocol_are_off_until_asked_for() {
+    let of = |text: &str| accepted(&route(text)).routes.remove(0);
+    let plain = of("enabled: true");
+    assert_eq!((plain.keepalive, plain.proxy_protocol), (None, ProxyProtocol::default()));
+    let default = KeepAlive {
+        idle: Duration::from_secs(60),
+        interval: Duration::from_secs(10),
+        count: 6,
+        user_timeout: None,
+    };
+    assert_eq!(of("keepalive: {}").keepalive, Some(default));
+    assert_eq!(of("keepalive:").keepalive, Some(default));
+    let user_timeout = Some(Duration::from_secs(30));
+    assert_eq!(of("keepalive: {userTimeout: 30s}").keepalive, Some(KeepAlive { user_timeout, ..default }));
+    let protocol = of("proxyProtocol: {send: v2, accept: [10.0.0.0/8, '::1']}").proxy_protocol;
+    assert_eq!((protocol.send, protocol.accept.len()), (Some(HeaderVersion::V2), 2));
+}
+
+#[test]
+fn a_fault_is_aimed_at_an_endpoint_of_its_route() {
+    let text =
+        "[a:1, b:1]\n    faults: [refuseConnect: {endpoint: b:1}, latency: {delay: 1ms, endpoint: a:1}]";
+    let aims: Vec<_> =
+        with_upstream(text).faults.iter().map(|fault| fault.trigger.endpoint.clone().unwrap()).collect();
+    assert_eq!(aims.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b:1", "a:1"]);
+}
+
+#[test]
+fn routes_that_fork_and_meet_again_are_no_circle() {
+    let text = "routes:\n  - {name: a, localPort: 1001, upstream: ['127.0.0.1:1002', '127.0.0.1:1003']}\n  \
+                - {name: b, localPort: 1002, upstream: '127.0.0.1:1004'}\n  \
+                - {name: c, localPort: 1003, upstream: '127.0.0.1:1004'}\n  \
+                - {name: d, localPort: 1004, upstream: ['x:1', '127.0.0.1:8474']}\n";
+    assert_eq!(accepted(text).routes.len(), 4);
 }
 
 #[test]

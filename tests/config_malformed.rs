@@ -88,6 +88,83 @@ fn upstream() {
 }
 
 #[test]
+fn upstreams_with_more_to_say() {
+    let values = [
+        "[]",
+        "[a:1, b:2, a:1]",
+        "[a:1, {address: a:1, weight: 2}]",
+        "[a, {address: b, weight: 0}, {address: c:1, wieght: 2}]",
+        "[{weight: 2}, 5, [a:1]]",
+        "{balance: first}",
+        "{endpoints: []}",
+        "{endpoints: a:1}",
+        "{endpoint: [a:1]}",
+        "{endpoints: [a:1], balance: roundrobin, whenAllDown: panic}",
+        "{endpoints: [a:1], health: on, breaker: 5, pool: [4]}",
+        "{endpoints: [a:1], health: null}",
+        "{endpoints: [a:1], health: {interval: 0s, timeout: 5, rise: 0, fall: 1001}}",
+        "{endpoints: [a:1], health: {status: 200, host: b}}",
+        "{endpoints: [a:1], health: {http: healthz, status: 99, host: 'a b'}}",
+        "{endpoints: [a:1], health: {http: 'http://a/b', status: '200', host: ''}}",
+        "{endpoints: [a:1], health: {http: '/a b'}}",
+        "{endpoints: [a:1], breaker: {failures: 5, share: 0.5}}",
+        "{endpoints: [a:1], breaker: {minimum: 5}}",
+        "{endpoints: [a:1], breaker: {share: 0, window: 0s, open: -1s, probes: 0}}",
+        "{endpoints: [a:1], breaker: {share: 50%}}",
+        "{endpoints: [a:1], pool: {size: 0, maxAge: 1, min: 2}}",
+        "{endpoints: [a:1], health: {interval: 9ms}, pool: {maxAge: 99ms}}",
+    ];
+    let many: String = (0..33).map(|port| format!("a:{}, ", port + 1)).collect();
+    let values = values.map(str::to_owned).into_iter().chain([format!("[{many}]")]);
+    insta::assert_snapshot!(messages(
+        values.map(|value| format!("routes:\n  - localPort: 15432\n    upstream: {value}\n"))
+    ));
+}
+
+#[test]
+fn limits_and_peers() {
+    let values = [
+        "limits: {connections: 0, rate: 100, burst: 0}",
+        "limits: {rate: 0/s}",
+        "limits: {rate: 100/d, connections: many}",
+        "limits: {burst: 20}",
+        "limits: {excess: drop}",
+        "limits: {excess: queue}",
+        "limits: {connections: 5, queue: {size: 5}}",
+        "limits: {connections: 5, excess: queue, queue: {size: 0, timeout: 0s}}",
+        "limits: {connections: 5, excess: queue, queue: 100}",
+        "limits: {conections: 5}",
+        "keepalive: on",
+        "keepalive: {idle: 0s, interval: 1.5s, count: 128}",
+        "keepalive: {idle: 10h, userTimeout: 0s}",
+        "keepalive: {userTimeout: 10}",
+        "proxyProtocol: v2",
+        "proxyProtocol: {send: v3, accept: 10.0.0.0/8}",
+        "proxyProtocol: {accept: [10.0.0.1/8, here]}",
+    ];
+    let ranges: String = (0..65).map(|n| format!("10.0.0.{n}, ")).collect();
+    let values =
+        values.map(str::to_owned).into_iter().chain([format!("proxyProtocol: {{accept: [{ranges}]}}")]);
+    insta::assert_snapshot!(messages(values.map(|value| route(&value))));
+}
+
+#[test]
+fn faults_that_are_aimed() {
+    let values = [
+        "faults: [refuseConnect: {endpoint: db.internal:5433}]",
+        "faults: [latency: {delay: 1ms, endpoint: other:1}]",
+        "faults: [connectDelay: {endpoint: db}]",
+        "faults: [drop: {endpoint: db.internal:5432}]",
+        "faults: [refuseConnect: {direction: upstream}]",
+        "faults: [refuseConnect: {endpoint: \"${SECRET}:1\"}]",
+    ];
+    let two = "routes:\n  - localPort: 15432\n    upstream: [a.internal:1, b.internal:1]\n    faults: [noop: {endpoint: c.internal:1}]\n";
+    let broken = "routes:\n  - localPort: 15432\n    upstream: [a.internal:1, b]\n    faults: [noop: {endpoint: b:1}]\n";
+    let values = values.map(route).into_iter().chain([two.to_owned(), broken.to_owned()]);
+    insta::assert_snapshot!(messages(values));
+}
+
+#[test]
 fn times() {
     let values = [
         "latencyMs: -5",
@@ -178,7 +255,7 @@ fn keys() {
         route("drop_rate: 0.5"),
         route("DropRate: 0.5\n    dropRate: 0.5"),
         route("colour: red"),
-        route("limits: {connections: 5}"),
+        route("limits: {connection: 5}"),
         format!("route:\n  - name: a\n{base}"),
         format!("routse:\n  - name: a\n{base}"),
         "routes:\n  - name: a\n    upstream: db:5432\n  - localPort: 5\n".to_owned(),
@@ -238,6 +315,10 @@ fn several_routes() {
         two("localPort: 8080, upstream: 'localhost:8080'", "localPort: 2, upstream: 'b:1'"),
         two("localPort: 8080, upstream: '127.0.0.1:8081'", "localPort: 8081, upstream: 'localhost:8080'"),
         two("localPort: 8080, bind: '*', upstream: '[::1]:8080'", "localPort: auto, upstream: 'b:1'"),
+        two(
+            "name: x, localPort: 8080, upstream: [a:1, '127.0.0.1:8081']",
+            "name: y, localPort: 8081, upstream: {endpoints: ['localhost:8080', {address: 'localhost:8081'}]}"
+        ),
         format!(
             "admin: 127.0.0.1:8474\n{}",
             two("localPort: 8474, upstream: 'a:1'", "localPort: 2, upstream: 'b:1'")

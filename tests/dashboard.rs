@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_proxy::admin::metrics;
-use chaos_proxy::observe::{ConnectResult, Direction, Ending, Side};
+use chaos_proxy::observe::{BreakerState, ConnectResult, Direction, Ending, Side};
 use serde_json::Value;
 
 /// What may stand before a parenthesis without being a metric.
@@ -116,6 +116,7 @@ impl Query {
             let words: Vec<&str> = match label {
                 "direction" => Direction::ALL.map(Direction::word).to_vec(),
                 "result" => ConnectResult::ALL.map(ConnectResult::word).to_vec(),
+                "state" => BreakerState::ALL.map(BreakerState::word).to_vec(),
                 "ending" => Ending::ALL.map(Ending::word).to_vec(),
                 "side" => Side::ALL.map(Side::word).to_vec(),
                 _ => vec!["$route"],

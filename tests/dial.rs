@@ -140,7 +140,7 @@ fn a_reset_during_the_dial_ends_the_connection() {
 fn an_ipv6_upstream_is_reached() {
     within(secs(30), || {
         let Ok(listener) = TcpListener::bind("[::1]:0") else {
-            eprintln!("SKIPPED: this machine has no IPv6 loopback");
+            loudly("SKIPPED: this machine has no IPv6 loopback");
             return;
         };
         let upstream = Upstream::serve_on(listener, |mut stream, _| stream.write_all(b"six").unwrap());

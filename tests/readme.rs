@@ -31,7 +31,7 @@ fn every_fault_is_in_the_table() {
     }
 }
 
-/// The banner in the README is the banner of the example: each route with its address, upstream and faults in one line.
+/// The banner in the README is the banner of the example: each route with its address, upstream, faults and health in one line.
 #[test]
 fn the_banner_is_that_of_the_example() {
     let readme = read("README.md");
@@ -41,7 +41,11 @@ fn the_banner_is_that_of_the_example() {
         let (Bind::Ip(ip), LocalPort::Fixed(port)) = (route.bind, route.local_port) else { unreachable!() };
         let faults: Vec<String> = route.faults.iter().map(|fault| fault.brief()).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
-        let row = [route.name.to_string(), format!("{ip}:{port}"), route.upstream.to_string(), faults];
+        let endpoints = &route.upstream.endpoints;
+        let more = if endpoints.len() > 1 { format!(" +{}", endpoints.len() - 1) } else { String::new() };
+        let upstream = format!("{}{more}", endpoints[0].endpoint);
+        // Nobody asks after the health of any.
+        let row = [route.name.to_string(), format!("{ip}:{port}"), upstream, faults, "–".to_owned()];
         let shown = readme.lines().any(|line| {
             let mut cells = line.trim().split("   ").map(str::trim).filter(|cell| !cell.is_empty());
             row.iter().all(|wanted| cells.next() == Some(wanted)) && cells.next().is_none()

@@ -91,9 +91,7 @@ fn it_behaves_as_the_first_process() {
         let wrapper = ["unshare", "-pf", "--kill-child"];
         let allowed = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
         if !allowed.is_ok_and(|output| output.status.success()) {
-            eprintln!(
-                "SKIPPED: this machine does not allow `unshare -pf`, so nothing can be the first process"
-            );
+            loudly("SKIPPED: this machine does not allow `unshare -pf`, so nothing can be the first process");
             return;
         }
         let mut daemon = Setup::route("it", "builtin:echo", "").wrapper(&wrapper).start();
@@ -119,7 +117,7 @@ fn bind_means_what_it_says() {
             TcpStream::connect_timeout(&address, secs(5)).is_ok()
         };
         if TcpListener::bind("[::1]:0").is_err() {
-            eprintln!("SKIPPED: this machine has no IPv6 loopback");
+            loudly("SKIPPED: this machine has no IPv6 loopback");
             return;
         }
         for (bind, v4, v6) in [("\"*\"", true, true), ("\"::1\"", false, true), ("127.0.0.1", true, false)] {

@@ -59,3 +59,39 @@ fn a_busy_connection_ends_after_its_lifetime() {
         assert!((700..3000).contains(&closed.number("durationMs")), "{}", closed.fields);
     });
 }
+
+/// Each limit is an ending of its own, and counted as such.
+#[test]
+fn each_limit_counts_under_its_own_name() {
+    within(secs(30), || {
+        let (silent, (mute, _full)) = (Listener::new(), unanswering());
+        let routes = [
+            route("idle", silent.address(), "timeouts: {idle: 100ms}"),
+            route("lifetime", "builtin:chargen", "timeouts: {lifetime: 100ms}"),
+            route("half-close", "builtin:silent", "timeouts: {halfClose: 100ms}"),
+            route("connect-timeout", mute, "timeouts: {connect: 100ms}"),
+        ];
+        let daemon = Setup::routes(routes).admin().start();
+        for name in ["idle", "lifetime", "half-close", "connect-timeout"] {
+            let client = connect(daemon.address(name));
+            if name == "half-close" {
+                shut(&client);
+            }
+            read_all(&client);
+            daemon.wait_closed(name, 1, secs(5));
+        }
+        let metrics = String::from_utf8(daemon.api().get("/metrics").body).unwrap();
+        for name in ["idle", "lifetime", "half-close", "connect-timeout"] {
+            let ended = |line: &&str| {
+                line.starts_with("chaos_proxy_connections_closed_total{")
+                    && line.contains(&format!("route=\"{name}\""))
+            };
+            let counted: Vec<&str> =
+                metrics.lines().filter(ended).filter(|line| !line.ends_with(" 0")).collect();
+            assert!(
+                matches!(counted.as_slice(), [one] if one.ends_with(" 1") && one.contains(&format!("ending=\"{name}\""))),
+                "{name}: {counted:?}"
+            );
+        }
+    });
+}

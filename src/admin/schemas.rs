@@ -8,7 +8,8 @@ use super::views::{FaultState, FaultView, RouteState};
 use crate::config::Document;
 use crate::daemon::Live;
 use crate::fault::FaultSpec;
-use crate::route::{LimitsSpec, RouteSpec, TimeoutsSpec};
+use crate::route::{KeepAliveSpec, LimitsSpec, ProxyProtocolSpec, QueueSpec, RouteSpec, TimeoutsSpec};
+use crate::upstream::{BreakerSpec, HealthSpec, PoolSpec, UpstreamFull, UpstreamSpec};
 
 /// Keys of a route that stand for faults, and are in no full form.
 const SHORTHANDS: [&str; 4] = ["dropRate", "timeoutMs", "latencyMs", "jitterMs"];
@@ -70,11 +71,36 @@ pub(super) fn route_patch(generator: &mut SchemaGenerator) -> Schema {
         let mut route = route_object(generator);
         route.remove("required");
         let timeouts = nullable_object(object::<TimeoutsSpec>(generator), &[]);
-        let limits = nullable_object(object::<LimitsSpec>(generator), &[]);
+        let mut limits = object::<LimitsSpec>(generator);
+        let queue = nullable_object(object::<QueueSpec>(generator), &[]);
+        property(&mut limits, "queue", queue.into());
+        let keepalive = nullable_object(object::<KeepAliveSpec>(generator), &[]);
+        let protocol = nullable_object(object::<ProxyProtocolSpec>(generator), &[]);
         property(&mut route, "timeouts", timeouts.into());
-        property(&mut route, "limits", limits.into());
+        property(&mut route, "limits", nullable_object(limits, &[]).into());
+        property(&mut route, "keepalive", keepalive.into());
+        property(&mut route, "proxyProtocol", protocol.into());
+        property(&mut route, "upstream", upstream_patch(generator));
         nullable_object(route, &["localPort", "upstream", "state"]).into()
     })
+}
+
+/// An upstream in a merge patch: another one in a short form, or what is laid over the long form of the one there is.
+fn upstream_patch(generator: &mut SchemaGenerator) -> Value {
+    let mut full = object::<UpstreamFull>(generator);
+    full.remove("required");
+    let health = nullable_object(object::<HealthSpec>(generator), &[]);
+    let breaker = nullable_object(object::<BreakerSpec>(generator), &[]);
+    let pool = nullable_object(object::<PoolSpec>(generator), &[]);
+    for (key, part) in [("health", health), ("breaker", breaker), ("pool", pool)] {
+        property(&mut full, key, part.into());
+    }
+    let whole = object::<UpstreamSpec>(generator).remove("anyOf");
+    let mut forms = whole.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
+    let long = Value::from(generator.subschema_for::<UpstreamFull>());
+    forms.retain(|form| *form != long);
+    forms.push(nullable_object(full, &["endpoints"]).into());
+    json!({"anyOf": forms})
 }
 
 /// A fault that is to be, or in place of another.

@@ -5,18 +5,24 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::say;
+use tokio::time::Instant;
+
 use super::table::columns;
+use super::{health, say};
 use crate::config::Drain;
 use crate::daemon::Handle;
 use crate::fault::Fault;
 use crate::observe::text::{count, size, span};
-use crate::observe::{By, Direction, Event, Fact, LogConfig, log};
+use crate::observe::{By, Direction, Event, Fact, Health, LogConfig, log};
 use crate::route::Route;
 use crate::spec::text::shown;
+use crate::upstream::EndpointView;
+
+/// The first answers about health are waited for this long.
+const FIRST_ANSWERS: Duration = Duration::from_millis(300);
 
 /// Shows what is open. In JSON the events have told it; the seed and the control API are told whatever the log level.
-pub(super) fn show(
+pub(super) async fn show(
     daemon: &Handle,
     source: &str,
     control: Option<SocketAddr>,
@@ -24,6 +30,7 @@ pub(super) fn show(
     drain: Drain,
 ) {
     if log::is_text(log_config.format) {
+        first_answers(daemon).await;
         say(&table(daemon, source, control, drain));
         return;
     }
@@ -37,6 +44,19 @@ pub(super) fn show(
     }
 }
 
+/// Waits a moment, so that the table can say how upstreams are whose health is asked after.
+async fn first_answers(daemon: &Handle) {
+    let until = Instant::now() + FIRST_ANSWERS;
+    let open = |view: &EndpointView| view.checks.is_some() && view.health == Health::Unknown;
+    let routes = daemon.routes();
+    while routes.iter().any(|route| route.address().is_some() && route.endpoints().iter().any(open)) {
+        if Instant::now() >= until {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drain) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(
@@ -46,7 +66,7 @@ fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drai
         daemon.control().generation()
     );
     let rows = daemon.routes().iter().map(|route| row(route)).collect();
-    for line in columns(["ROUTE", "LISTEN", "UPSTREAM", "FAULTS"], rows, "   ") {
+    for line in columns(["ROUTE", "LISTEN", "UPSTREAM", "FAULTS", "HEALTH"], rows, "   ") {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "  {line}");
     }
@@ -57,12 +77,14 @@ fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drai
     text
 }
 
-fn row(route: &Route) -> [String; 4] {
+fn row(route: &Route) -> [String; 5] {
     let config = route.config();
     let listen = route.address().map_or_else(|| "closed".to_owned(), |address| address.to_string());
     let faults: Vec<String> = config.faults.iter().map(Fault::brief).collect();
     let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
-    [shown(&config.name).into_owned(), listen, shown(&route.upstream_text()).into_owned(), faults]
+    let endpoints: Vec<_> = route.endpoints().into_iter().map(health::Endpoint::from).collect();
+    let upstream = health::upstream(&endpoints);
+    [shown(&config.name).into_owned(), listen, upstream, faults, health::cell(&endpoints)]
 }
 
 /// Says what happened, at the end.

@@ -1,5 +1,8 @@
 //! `explain FILE`: in plain sentences, what will happen to a connection on each route.
 
+mod limits;
+mod upstream;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +12,7 @@ use crate::fault::{Directions, Effect, Fault, Stage, Trigger};
 use crate::route::{Bind, LocalPort, RouteConfig};
 use crate::spec::text::shown;
 use crate::spec::{Period, Probability};
-use crate::upstream::{Builtin, Endpoint};
+use crate::upstream::{Builtin, Endpoint, UpstreamConfig};
 
 /// Explains every file, or says what is wrong with it.
 pub(super) fn run(files: &[PathBuf]) -> Said {
@@ -51,6 +54,9 @@ fn route_sentences(route: &RouteConfig) -> Vec<String> {
             goes_to(&route.upstream)
         ));
     }
+    let indented = |sentence: String| format!("  {sentence}");
+    said.extend(upstream::sentences(&route.upstream).into_iter().map(indented));
+    said.extend(limits::sentences(route).into_iter().map(indented));
     let active: Vec<&Fault> = route.faults.iter().filter(|fault| fault.trigger.enabled).collect();
     for (index, fault) in active.iter().enumerate() {
         let ended =
@@ -63,7 +69,7 @@ fn route_sentences(route: &RouteConfig) -> Vec<String> {
     if active.is_empty() {
         said.push("  Nothing goes wrong.".to_owned());
     }
-    said.push(format!("  {}", limits(route)));
+    said.push(indented(timeouts(route)));
     said
 }
 
@@ -80,8 +86,15 @@ fn listen(route: &RouteConfig) -> String {
     }
 }
 
-fn goes_to(upstream: &Endpoint) -> String {
-    match upstream {
+fn goes_to(upstream: &UpstreamConfig) -> String {
+    match upstream.endpoints.as_slice() {
+        [alone] => goes_to_one(&alone.endpoint),
+        several => format!("forwards to one of {} endpoints", several.len()),
+    }
+}
+
+fn goes_to_one(endpoint: &Endpoint) -> String {
+    match endpoint {
         Endpoint::Address(address) => format!("forwards to {address}"),
         Endpoint::Builtin(Builtin::Echo) => "sends back what it is sent (builtin:echo)".to_owned(),
         Endpoint::Builtin(Builtin::Http) => "answers HTTP requests itself (builtin:http)".to_owned(),
@@ -104,6 +117,9 @@ fn fault_sentence(fault: &Fault, others: bool) -> String {
     if let Some(client) = trigger.client {
         details.push(format!("only from {client}"));
     }
+    if let Some(endpoint) = &trigger.endpoint {
+        details.push(format!("only at {endpoint}"));
+    }
     match trigger.skip {
         0 => {}
         1 => details.push("the first is spared".to_owned()),
@@ -121,7 +137,7 @@ fn fault_sentence(fault: &Fault, others: bool) -> String {
         details.push(format!("for {lasts}"));
     }
     let way = match (fault.effect.stage(), fault.direction) {
-        (Stage::Accept, _) => "",
+        (Stage::Accept | Stage::Dial, _) => "",
         (Stage::Stream, Directions::Upstream) => ", from client to server",
         (Stage::Stream, Directions::Downstream) => ", from server to client",
         (Stage::Stream, Directions::Both) => ", each way",
@@ -160,7 +176,7 @@ fn share(probability: f64) -> Option<(String, &'static str)> {
     Some((format!("{percent} of connections"), "are"))
 }
 
-fn limits(route: &RouteConfig) -> String {
+fn timeouts(route: &RouteConfig) -> String {
     let period = Period::new;
     let half_close =
         format!("a half-closed connection ends after {} without progress", period(route.timeouts.half_close));

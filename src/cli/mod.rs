@@ -12,6 +12,7 @@ mod explain;
 mod fault;
 mod flags;
 mod gate;
+mod health;
 mod healthcheck;
 mod refusal;
 mod reload;

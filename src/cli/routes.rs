@@ -1,6 +1,7 @@
 //! `routes`: what a running daemon does, and to whom.
 
 use super::client::{Client, ClientFlags};
+use super::health;
 use super::stop::Stop;
 use super::table::table;
 use super::target::Target;
@@ -17,8 +18,9 @@ pub(super) fn run(flags: &ClientFlags) -> Result<String, Stop> {
     let Routes { routes } = client.understand(&reply)?;
     let row = |route: &Route| {
         let name = shown(&route.name).into_owned();
-        [name, route.listen(), route.upstream(), route.faults(), route.state.connections.to_string()]
+        let health = health::cell(&route.state.endpoints);
+        [name, route.listen(), route.upstream(), route.faults(), route.connections(), health]
     };
     let rows = routes.iter().map(row).collect();
-    Ok(table(["ROUTE", "LISTEN", "UPSTREAM", "FAULTS", "CONNS"], rows, "no routes"))
+    Ok(table(["ROUTE", "LISTEN", "UPSTREAM", "FAULTS", "CONNS", "HEALTH"], rows, "no routes"))
 }

@@ -143,7 +143,7 @@ async fn serve_until_stopped(service: Service) -> anyhow::Result<Exit> {
         bound.notices().iter().for_each(|notice| daemon.tell_notice(notice));
         serving = Some(tokio::spawn(bound.serve(control.clone(), daemon.over())));
     }
-    banner::show(&daemon, &source, address, &log_config, drain);
+    banner::show(&daemon, &source, address, &log_config, drain).await;
     if let Some(mut watch) = watch {
         let control = control.clone();
         tokio::spawn(async move {

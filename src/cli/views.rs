@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::health::{self, Endpoint};
 use crate::config::Config;
 use crate::fault::{self, Stage};
 use crate::spec::text::shown;
@@ -18,8 +19,6 @@ pub(super) struct Routes {
 pub(super) struct Route {
     pub(super) name: String,
     #[serde(default)]
-    pub(super) upstream: Value,
-    #[serde(default)]
     pub(super) faults: Vec<Value>,
     #[serde(default)]
     pub(super) state: RouteState,
@@ -31,6 +30,8 @@ pub(super) struct Route {
 pub(super) struct RouteState {
     pub(super) listen: Option<String>,
     pub(super) connections: u64,
+    pub(super) waiting: u64,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 /// The faults of a route.
@@ -65,7 +66,15 @@ impl Route {
 
     /// Where its connections go.
     pub(super) fn upstream(&self) -> String {
-        upstream(&self.upstream)
+        health::upstream(&self.state.endpoints)
+    }
+
+    /// How many connections it has, and how many of them wait for its limits to let them in.
+    pub(super) fn connections(&self) -> String {
+        match self.state.waiting {
+            0 => self.state.connections.to_string(),
+            waiting => format!("{} ({waiting} waiting)", self.state.connections),
+        }
     }
 
     /// What goes wrong on it.
@@ -73,17 +82,6 @@ impl Route {
         let faults: Vec<String> =
             self.faults.iter().filter_map(Fault::read).map(|fault| fault.brief()).collect();
         if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }
-    }
-}
-
-fn upstream(value: &Value) -> String {
-    match value {
-        Value::String(text) => shown(text).into_owned(),
-        Value::Array(items) => items.iter().map(upstream).collect::<Vec<_>>().join(", "),
-        Value::Object(keys) => {
-            keys.get("address").or_else(|| keys.get("endpoints")).map(upstream).unwrap_or_default()
-        }
-        _ => String::new(),
     }
 }
 
@@ -125,6 +123,9 @@ impl Fault {
             if fault.effect.stage() == Stage::Stream {
                 details.push(fault.direction.word().to_owned());
             }
+            if let Some(endpoint) = &fault.trigger.endpoint {
+                details.push(format!("at {endpoint}"));
+            }
             if !fault.trigger.enabled {
                 details.push("off".to_owned());
             }
@@ -145,7 +146,10 @@ impl Fault {
 fn meant(item: &Value) -> Option<fault::Fault> {
     let mut item = item.clone();
     keep_literal(&mut item);
-    let route = json!({"localPort": 1, "upstream": "builtin:echo", "faults": [item]});
+    // One that is aimed at an endpoint needs a route that has it.
+    let aim = item.as_object().and_then(|item| item.values().next()?.get("endpoint"));
+    let upstream = aim.cloned().unwrap_or_else(|| json!("builtin:echo"));
+    let route = json!({"localPort": 1, "upstream": upstream, "faults": [item]});
     let config = Config::from_text(&json!({"routes": [route]}).to_string()).ok()?;
     config.routes.first()?.faults.first().cloned()
 }
@@ -191,13 +195,5 @@ mod tests {
             assert!(Fault::read(&item).is_none(), "{item}");
         }
         assert_eq!(fault(json!({"latency": 7})).told(), "latency");
-    }
-
-    #[test]
-    fn an_upstream_has_many_forms() {
-        let text = |value| upstream(&value);
-        assert_eq!(text(json!("a:1")), "a:1");
-        assert_eq!(text(json!({"endpoints": ["a:1", {"address": "b:2", "weight": 2}]})), "a:1, b:2");
-        assert_eq!(text(json!(null)), "");
     }
 }

@@ -12,7 +12,7 @@ use super::document::{Typed, hide_secrets};
 use super::meaning::{self, MAX_FAULTS};
 use super::patch::{self, Patch};
 use super::tree::{Kind, Spot, Tree};
-use super::{Config, Document, Refused, bytes, json};
+use super::{Config, Document, Refused, aim, bytes, json};
 use crate::fault::{Fault, FaultSpec};
 use crate::route::{RouteConfig, RouteSpec};
 use crate::spec::report::Report;
@@ -95,7 +95,7 @@ pub fn route(text: &[u8], among: &Config, replacing: Option<&str>) -> Result<Rou
 /// A route with a JSON merge patch laid over it. A shorthand replaces the fault that it stands for.
 pub fn patched_route(text: &[u8], current: &RouteConfig, among: &Config) -> Result<RouteConfig, BodyError> {
     let patch = Patch::read(read(text)?)?;
-    let patched = patch.over(&RouteSpec::from(&patch::without_replaced(current, &patch)));
+    let patched = patch.over_route(&RouteSpec::from(&patch::without_replaced(current, &patch)));
     let mut route = route(patched.as_bytes(), among, Some(&current.name))?;
     patch::settle(&mut route, current, &patch);
     Ok(route)
@@ -118,6 +118,8 @@ pub fn fault(text: &[u8], on: &RouteConfig, replacing: Option<&str>) -> Result<F
         }
     }
     let others: Vec<&Fault> = on.faults.iter().filter(|fault| replacing != Some(&*fault.name)).collect();
+    let aims: Vec<_> = on.upstream.endpoints.iter().map(|target| (&target.endpoint, None)).collect();
+    aim::check(&spec, Some(root), &aims, &mut typed);
     let is_taken = |name: &str| others.iter().any(|other| *other.name == *name);
     let fault = spec.meant(is_taken);
     if is_taken(&fault.name) {

@@ -3,15 +3,16 @@
 #[cfg(test)]
 mod tests;
 
+use super::builder::Builder;
+use super::de::Reader;
 use super::document::Typed;
 use super::tree::{MAX_ITEMS, Tree};
-use super::{Config, Refused, meaning};
+use super::{Config, Refused, json, meaning};
 use crate::observe::Filter;
-use crate::route::{LocalPort, RouteConfig};
+use crate::route::{LocalPort, RouteConfig, RouteSpec};
 use crate::spec::source::Source;
 use crate::spec::text::shown_short;
-use crate::spec::{Diagnostic, Name, Problems};
-use crate::upstream::Endpoint;
+use crate::spec::{Diagnostic, Field, Name, Problems};
 
 impl Config {
     /// Holds the parts against each other, as the reading of a document does.
@@ -45,9 +46,11 @@ fn values(route: &RouteConfig, typed: &mut Typed) {
     if route.local_port == LocalPort::Fixed(0) {
         typed.note(problem(&format!("localPort 0 of the route `{name}`"), "is not within 1..65535"));
     }
-    match route.upstream.to_string().parse::<Endpoint>() {
-        Ok(_) => {}
-        Err(why) => typed.note(problem(&format!("the upstream of the route `{name}`"), &why.to_string())),
+    for wrong in misread(route) {
+        let path = wrong.place.map(|place| place.path).unwrap_or_default();
+        typed.note(
+            Diagnostic::new(format!("{path} of the route `{name}`: {}", wrong.title)).label(wrong.label),
+        );
     }
     for fault in &route.faults {
         let fault_name = shown_short(&fault.name, 40);
@@ -58,6 +61,23 @@ fn values(route: &RouteConfig, typed: &mut Typed) {
             typed.note(problem(&format!("the fault `{fault_name}` of the route `{name}`"), why));
         }
     }
+}
+
+/// What is wrong with the parts of a route that are many values: they are written as in a file, and read back.
+fn misread(route: &RouteConfig) -> Vec<Diagnostic> {
+    const PARTS: [&str; 4] = ["upstream", "limits", "keepalive", "proxyProtocol"];
+    let mut written = serde_json::to_value(RouteSpec::from(route)).unwrap_or_default();
+    if let Some(keys) = written.as_object_mut() {
+        keys.retain(|key, _| PARTS.contains(&key.as_str()));
+    }
+    let source = Source::new("the configuration", written.to_string());
+    let mut builder = Builder::default();
+    if let Err(problem) = json::read(source.text(), &mut builder) {
+        return vec![problem];
+    }
+    let (tree, mut problems) = builder.finish();
+    let _ = Reader::new(&tree, &source, &mut problems).read::<Field<RouteSpec>>(tree.root());
+    problems.into_sorted()
 }
 
 /// `why`: words that follow, and on a second line what to write.

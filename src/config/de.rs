@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::de_access::{Again, Attempts, Entries, Items, Word};
@@ -178,6 +178,8 @@ impl<'r, 'a> Located<'r, 'a> {
                 visitor.visit_map(self.entries(entries, Some(fields)))
             }
             Kind::Text(_) | Kind::Null if self.bare => visitor.visit_map(self.entries(&[], Some(fields))),
+            // A list of its values without their keys, which serde would take, is no mapping.
+            Kind::List(_) => Err(serde::de::Error::invalid_type(Unexpected::Seq, &visitor)),
             kind => self.visit(kind, visitor),
         };
         result.map_err(|mut error| {

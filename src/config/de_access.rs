@@ -114,6 +114,9 @@ impl<'de> SeqAccess<'de> for Again<'_, '_> {
         let shape = match self.located.kind() {
             Kind::Map(_) => again::SHAPE_MAP,
             Kind::List(_) => again::SHAPE_LIST,
+            Kind::Null if self.located.reader.tree.span(self.located.node).range().is_empty() => {
+                again::SHAPE_NOTHING
+            }
             _ => again::SHAPE_SCALAR,
         };
         seed.deserialize(shape.into_deserializer()).map(Some)

@@ -10,6 +10,7 @@ use super::{Admin, Config};
 use crate::fault::{Fault, FaultSpec};
 use crate::route::{RouteConfig, RouteSpec};
 use crate::spec::text::{shown, shown_short};
+use crate::upstream::UpstreamFull;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,8 @@ const TOP: [&str; 8] =
     ["seed", "bind", "admin", "log", "drainTimeout", "preDrainDelay", "drainIdle", "statsInterval"];
 
 /// The keys of a route but for its name and its faults.
-const ROUTE: [&str; 6] = ["localPort", "bind", "enabled", "upstream", "timeouts", "limits"];
+const ROUTE: [&str; 8] =
+    ["localPort", "bind", "enabled", "upstream", "timeouts", "limits", "keepalive", "proxyProtocol"];
 
 #[derive(Default)]
 struct Changes(Vec<Change>);
@@ -92,6 +94,7 @@ impl Changes {
 
     fn route(&mut self, path: &str, old: &RouteConfig, new: &RouteConfig) {
         let (old_keys, new_keys) = (json(&RouteSpec::from(old)), json(&RouteSpec::from(new)));
+        let (old_keys, new_keys) = alike(old_keys, new_keys, old, new);
         for key in ROUTE {
             self.compare(&format!("{path}.{key}"), old_keys.get(key), new_keys.get(key));
         }
@@ -149,6 +152,19 @@ impl Changes {
     }
 }
 
+/// Two routes whose upstreams are written in the same form, so that what differs in them can be looked into.
+fn alike(mut old_keys: Value, mut new_keys: Value, old: &RouteConfig, new: &RouteConfig) -> (Value, Value) {
+    let is_long = |route: &Value| route.get("upstream").is_some_and(Value::is_object);
+    if is_long(&old_keys) != is_long(&new_keys) {
+        for (keys, route) in [(&mut old_keys, old), (&mut new_keys, new)] {
+            if let Some(upstream) = keys.get_mut("upstream") {
+                *upstream = json(&UpstreamFull::from(&route.upstream));
+            }
+        }
+    }
+    (old_keys, new_keys)
+}
+
 /// A name as part of a path, in backquotes where it could be taken for something else.
 fn word(name: &str, reserved: impl Fn(&str) -> bool) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
@@ -163,8 +179,20 @@ fn value(value: Option<&Value>) -> String {
     const MOST: usize = 120;
     match value {
         None | Some(Value::Null) => "none".to_owned(),
-        Some(Value::String(text)) => shown_short(text, MOST),
-        Some(other) => shown_short(&other.to_string(), MOST),
+        Some(value) => shown_short(&words(value), MOST),
+    }
+}
+
+/// Without quotes: `[a:1, b:2]`, `{size: 4, maxAge: 1m}`.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(words).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            let keys = keys.iter().map(|(key, value)| format!("{key}: {}", words(value)));
+            format!("{{{}}}", keys.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::crosscheck::crosscheck;
 use super::document::{Document, Typed};
 use super::tree::{Kind, MAX_ITEMS, Spot};
-use super::{Admin, Config, Drain};
+use super::{Admin, Config, Drain, aim};
 use crate::fault::{Delay, Distribution, Drop, Effect, Fault, Hang, Trigger};
 use crate::observe::LogSpec;
-use crate::route::{Bind, HELD, LimitsSpec, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
+use crate::route::{Bind, LimitsSpec, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
 use crate::spec::report::Report;
 use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
@@ -139,16 +139,9 @@ fn route_config(
         let problem = Diagnostic::new("a route with `localPort: auto` needs a name").at(place);
         typed.note(problem.label("give the route a `name`").help("the name is how to find the port"));
     }
-    if let Some(timeouts) = spec.timeouts.get() {
-        for (word, node) in timeouts.zeros() {
-            let place = place(typed, node);
-            typed.note(
-                Diagnostic::new(format!("timeouts.{word} must be more than zero"))
-                    .at(place)
-                    .label("no connection would live")
-                    .help("take the line away for the default"),
-            );
-        }
+    for complaint in spec.complaints() {
+        let problem = complaint.told(|node| typed.tree.place(Spot::Value(node)));
+        typed.note(problem);
     }
     let faults = faults(spec, typed);
     let local_port = *spec.local_port.get()?;
@@ -157,10 +150,12 @@ fn route_config(
         local_port,
         bind: spec.bind.get().copied().unwrap_or(bind),
         enabled: spec.enabled.get().copied().unwrap_or(true),
-        upstream: spec.upstream.get()?.clone(),
+        upstream: spec.upstream.get()?.meant(),
         faults,
         timeouts: spec.timeouts.get().map_or_else(Timeouts::default, TimeoutsSpec::meant),
-        held: spec.limits.get().map_or(HELD, LimitsSpec::held),
+        limits: spec.limits.get().map(LimitsSpec::meant).unwrap_or_default(),
+        keepalive: spec.keepalive.get().map(|keepalive| keepalive.0.meant()),
+        proxy_protocol: spec.proxy_protocol.get().map(|protocol| protocol.0.meant()).unwrap_or_default(),
     })
 }
 
@@ -185,10 +180,15 @@ fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
         );
         return Vec::new();
     }
+    let aims = spec.upstream.get().filter(|upstream| upstream.is_whole());
+    let aims = aims.map(|upstream| upstream.endpoints(spec.upstream.node()));
     let mut taken: Vec<(Arc<str>, Option<NodeId>)> =
         faults.iter().map(|(fault, node)| (Arc::clone(&fault.name), *node)).collect();
     for item in spec.faults.get().map(Vec::as_slice).unwrap_or_default() {
         let Field::Good { node, value } = item else { continue };
+        if let Some(aims) = &aims {
+            aim::check(value, *node, aims, typed);
+        }
         let fault = value.meant(|name| taken.iter().any(|(other, _)| **other == *name));
         let (name, given) = (&fault.name, value.name.is_some());
         match taken.iter().find(|(other, _)| other == name) {

@@ -7,10 +7,12 @@
 mod admin;
 #[cfg(test)]
 mod against_serde_yaml;
+mod aim;
 pub mod body;
 mod builder;
 mod by_hand;
 mod bytes;
+mod circles;
 mod crosscheck;
 mod de;
 mod de_access;

@@ -4,13 +4,13 @@
 //! for, which keeps its place among the others.
 
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 use super::body::BodyError;
 use super::document::Typed;
 use super::tree::{Kind, Spot, Tree};
 use crate::fault::{Delay, Distribution, Effect, Fault};
-use crate::route::RouteConfig;
+use crate::route::{RouteConfig, RouteSpec};
 use crate::spec::{Diagnostic, NodeId, Period};
 
 /// The shorthands in the order in which they come, each with the word of its fault, which is its name too.
@@ -62,7 +62,22 @@ impl Patch {
 
     /// The text of what there is with this laid over it.
     pub(super) fn over(&self, base: &impl Serialize) -> String {
+        self.over_value(serde_json::to_value(base).unwrap_or_default())
+    }
+
+    /// The same for a route: what is said of an upstream that has a short form is laid over its long one.
+    pub(super) fn over_route(&self, base: &RouteSpec) -> String {
         let mut base = serde_json::to_value(base).unwrap_or_default();
+        let said = self.0.get("upstream").is_some_and(Value::is_object);
+        if let Some(upstream) = base.get_mut("upstream").filter(|upstream| said && !upstream.is_object()) {
+            let short = upstream.take();
+            let endpoints = if short.is_array() { short } else { Value::Array(vec![short]) };
+            *upstream = json!({"endpoints": endpoints});
+        }
+        self.over_value(base)
+    }
+
+    fn over_value(&self, mut base: Value) -> String {
         merge(&mut base, Value::Object(self.0.clone()));
         base.to_string()
     }

@@ -20,8 +20,15 @@ pub(super) fn unknown_key(
         Some(near) => format!("did you mean `{near}`?"),
         None => "nobody knows this key".to_owned(),
     };
+    // Types that share a mapping may each know the same key.
+    let mut each: Vec<&str> = Vec::new();
+    for key in known {
+        if !each.contains(key) {
+            each.push(key);
+        }
+    }
     Diagnostic::new(format!("unknown key `{}`", shown_short(&entry.key, 40)))
         .at(Some(place))
         .label(label)
-        .help(format!("keys here are {}", known.join(", ")))
+        .help(format!("keys here are {}", each.join(", ")))
 }

@@ -44,11 +44,28 @@ pub(super) async fn apply(
         })
         .collect::<Result<Vec<Option<Share>>, ControlError>>()?;
     let sources = find_sources(shared, &mut state.members, &old.routes, &new.routes, &places, by).await?;
+    tell_out_of_reach(shared, old, &new);
     let Config { routes, drain, .. } = new;
     let how = How { by, live, timeout: drain.timeout };
     let next = routes.into_iter().zip(places).zip(sources).zip(shares);
     let next = next.map(|(((config, place), source), share)| Next { config, place, source, share });
     Ok(swap(shared, state, old, next.collect(), how).await)
+}
+
+/// Tells of each new limit that the descriptors will not let anybody reach.
+fn tell_out_of_reach(shared: &Shared, old: &Config, new: &Config) {
+    let size = shared.common.budget.size();
+    for route in &new.routes {
+        let same = |other: &RouteConfig| other.name == route.name && other.limits == route.limits;
+        let Some(most) = route.limits.connections.filter(|_| !old.routes.iter().any(same)) else { continue };
+        if usize::try_from(most).is_ok_and(|most| most > size) {
+            let message = format!(
+                "limits.connections is {most}, and the limit of open files allows {size} connections on all routes together"
+            );
+            let route = Some(route.name.clone());
+            shared.common.emitter.emit(Fact::Notice { route, message: message.into() });
+        }
+    }
 }
 
 /// How a change is carried out.

@@ -153,7 +153,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.shared.over.cancel();
-        self.shared.common.stop.cut.cancel();
+        self.shared.common.stop.now();
     }
 }
 
@@ -186,7 +186,7 @@ impl Shared {
     async fn cut(&self) -> Drained {
         let began = Instant::now();
         self.draining.store(true, Ordering::Relaxed);
-        self.common.stop.cut.cancel();
+        self.common.stop.now();
         self.common.connections.close();
         let _ = tokio::time::timeout(AT_ONCE, self.common.connections.wait()).await;
         let cut = self.common.cut.load(Ordering::Relaxed);

@@ -19,6 +19,7 @@ use crate::fault::dice::Dice;
 use crate::observe::{By, Emitter, Fact};
 use crate::relay::Stop;
 use crate::route::{Budget, Common};
+use crate::upstream::{Dialer, Resolver};
 
 /// How often warnings that were only counted are told.
 const FOLDED_EVERY: Duration = Duration::from_secs(5);
@@ -85,10 +86,12 @@ impl Daemon {
             None => SysRng.try_next_u64().map_err(|_| StartError::Seed)?,
         };
         crate::route::raise_limit();
+        let budget = Budget::of_process();
         let common = Common {
             dice: Dice::new(seed),
             emitter: Emitter::default(),
-            budget: Budget::of_process(),
+            dialer: Dialer::new(Resolver::system()).drawing_on(Arc::new(budget.clone())),
+            budget,
             ids: Arc::new(AtomicU64::new(0)),
             connections: TaskTracker::new(),
             stop: Stop { idle: Arc::new(Mutex::new(config.drain.idle)), ..Stop::default() },

@@ -8,8 +8,8 @@ use serde::ser::SerializeMap;
 use super::spec::{FaultSpec, item_schema};
 use super::stream::{Build, StreamFault};
 use super::{
-    Bandwidth, Blackhole, Corrupt, Delay, Drop, Hang, Latency, Limit, Loss, Noop, Reset, Slice, SlowClose,
-    Stall,
+    Bandwidth, Blackhole, ConnectDelay, Corrupt, Delay, Drop, Hang, Latency, Limit, Loss, Noop,
+    RefuseConnect, Reset, Slice, SlowClose, Stall,
 };
 
 impl Effect {
@@ -27,6 +27,8 @@ impl Effect {
 pub enum Stage {
     /// The connection as it is accepted, before the upstream is dialled.
     Accept,
+    /// The dialling of the upstream.
+    Dial,
     /// The bytes of a direction.
     Stream,
 }
@@ -92,6 +94,7 @@ macro_rules! effects {
     };
     (@build Stream $effect:ident $build:ident) => { Some($effect.build($build)) };
     (@build Accept $effect:ident $build:ident) => {{ let _ = $effect; None }};
+    (@build Dial $effect:ident $build:ident) => {{ let _ = $effect; None }};
 }
 
 effects! {
@@ -101,6 +104,10 @@ effects! {
     Hang: "hang", Accept;
     /// Wait before the upstream is dialled; bytes sent meanwhile are kept.
     Delay: "delay", Accept;
+    /// As if the upstream refused.
+    RefuseConnect: "refuseConnect", Dial;
+    /// The upstream's handshake seems slow.
+    ConnectDelay: "connectDelay", Dial;
     /// Every byte arrives later.
     Latency: "latency", Stream;
     /// Bytes leave no faster than a rate.

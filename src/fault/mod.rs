@@ -8,6 +8,7 @@
 mod bandwidth;
 mod blackhole;
 pub mod chain;
+mod connect_delay;
 mod corrupt;
 mod delay;
 pub mod dice;
@@ -27,6 +28,7 @@ mod noop;
 mod plan;
 #[cfg(test)]
 mod properties;
+mod refuse_connect;
 mod reset;
 mod slice;
 mod slow_close;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 
 pub use bandwidth::{Bandwidth, Pacer, Shared};
 pub use blackhole::Blackhole;
+pub use connect_delay::ConnectDelay;
 pub use corrupt::{Change, Corrupt};
 pub use delay::Delay;
 pub use distribution::Distribution;
@@ -51,6 +54,7 @@ pub use limit::{Limit, Then};
 pub use loss::Loss;
 pub use noop::Noop;
 pub use plan::{Active, Plan};
+pub use refuse_connect::RefuseConnect;
 pub use reset::Reset;
 pub use slice::Slice;
 pub use slow_close::SlowClose;
@@ -97,7 +101,8 @@ impl Fault {
             (Stage::Stream, Directions::Both) => " both ways",
             _ => "",
         };
+        let at = self.trigger.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
         let off = if self.trigger.enabled { "" } else { " (off)" };
-        format!("{word}{share}{rest}{way}{off}")
+        format!("{word}{share}{rest}{way}{at}{off}")
     }
 }

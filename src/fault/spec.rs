@@ -89,7 +89,12 @@ impl FaultSpec {
     {
         let spec = match stage {
             Stage::Accept => {
-                let Together(naming, trigger, parameters): Together<AcceptNaming, Trigger, E> =
+                let Together(AtAccept { name, .. }, trigger, parameters): Together<AtAccept, Trigger, E> =
+                    parameters.newtype_variant()?;
+                FaultSpec { name, direction: None, trigger, effect: effect(parameters) }
+            }
+            Stage::Dial => {
+                let Together(naming, trigger, parameters): Together<Undirected, Trigger, E> =
                     parameters.newtype_variant()?;
                 FaultSpec { name: naming.name, direction: None, trigger, effect: effect(parameters) }
             }
@@ -156,10 +161,10 @@ struct Naming {
     direction: Option<Directions>,
 }
 
-/// The same for faults that act before any byte moves.
+/// The same for faults that act on the dial.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, expecting = "a mapping of its parameters")]
-struct AcceptNaming {
+struct Undirected {
     /// What the fault is called; unique on its route. Left out: the effect's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Name", default)]
@@ -167,6 +172,26 @@ struct AcceptNaming {
     #[serde(skip_serializing, deserialize_with = "no_direction")]
     #[schemars(skip)]
     direction: (),
+}
+
+/// The same for faults that act at the accept, when no endpoint is chosen yet.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, expecting = "a mapping of its parameters")]
+struct AtAccept {
+    /// What the fault is called; unique on its route. Left out: the effect's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Name", default)]
+    name: Option<Name>,
+    #[serde(skip_serializing, deserialize_with = "no_direction")]
+    #[schemars(skip)]
+    direction: (),
+    #[serde(skip_serializing, deserialize_with = "no_endpoint")]
+    #[schemars(skip)]
+    endpoint: (),
+}
+
+fn no_endpoint<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(D::Error::custom("has no meaning here\nthese faults act before an endpoint is chosen: take it away"))
 }
 
 fn no_direction<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
@@ -221,7 +246,8 @@ pub(super) fn item_schema<E: JsonSchema>(
     generator: &mut SchemaGenerator,
 ) -> Schema {
     let naming = match stage {
-        Stage::Accept => AcceptNaming::json_schema(generator),
+        Stage::Accept => AtAccept::json_schema(generator),
+        Stage::Dial => Undirected::json_schema(generator),
         Stage::Stream => Naming::json_schema(generator),
     };
     let effect = E::json_schema(generator);
@@ -233,6 +259,9 @@ pub(super) fn item_schema<E: JsonSchema>(
         if let Some(own) = schema.get("properties").and_then(|own| own.as_object()) {
             properties.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
+    }
+    if stage == Stage::Accept {
+        properties.remove("endpoint");
     }
     let body = serde_json::json!({
         "type": if bare { serde_json::json!(["object", "null"]) } else { serde_json::json!("object") },

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 
 use super::dice::Dice;
+use crate::spec::endpoint::Endpoint;
 use crate::spec::{Cidr, Period, Probability};
 
 /// The conditions a connection passes, in this order, before a fault takes it.
@@ -20,6 +21,10 @@ pub struct Trigger {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Cidr")]
     pub client: Option<Cidr>,
+    /// Only connections that dial this endpoint: decided when one first does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Endpoint")]
+    pub endpoint: Option<Endpoint>,
     /// Spare the first so many.
     pub skip: u64,
     /// Then consider only every so many-th (the first, then each nth after it).
@@ -43,6 +48,7 @@ impl Default for Trigger {
         Trigger {
             enabled: true,
             client: None,
+            endpoint: None,
             skip: 0,
             every: 1,
             probability: Probability::ALWAYS,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::Level as Loud;
 
-use super::event::{Event, Fact};
+use super::event::{Event, Fact, Level};
 use super::journal::Journal;
 use super::process::ProcessStats;
 use super::stats::RouteStats;
@@ -151,6 +151,10 @@ fn log(event: &Event) {
         Fact::ConnectionOpened { .. } | Fact::ConnectionClosed { .. } => told!("connection", Loud::INFO),
         Fact::UpstreamConnected { .. } => told!("upstream", Loud::INFO),
         Fact::UpstreamFailed { .. } => told!("upstream", Loud::WARN),
+        Fact::HealthChanged { .. } | Fact::BreakerChanged { .. } => match event.fact.level() {
+            Level::Warn => told!("upstream", Loud::WARN),
+            Level::Info => told!("upstream", Loud::INFO),
+        },
         Fact::FaultFired { .. } | Fact::FaultExpired { .. } => told!("fault", Loud::INFO),
         Fact::RouteOpened { .. } | Fact::RouteClosed { .. } => told!("route", Loud::INFO),
         Fact::RouteStats { .. } => told!("stats", Loud::INFO),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stats::{FaultStats, RouteStats};
-use super::words::{AcceptError, ConnectResult, Direction, Ending, Side};
+use super::words::{AcceptError, BreakerState, ConnectResult, Direction, Ending, Health, Side};
 
 /// A fact and when it happened.
 #[derive(Clone, Debug)]
@@ -68,6 +68,10 @@ pub enum Fact {
         error: Arc<str>,
         result: ConnectResult,
     },
+    /// What is known of an endpoint's health has changed; `error` is what took it down.
+    HealthChanged { route: Arc<str>, upstream: Arc<str>, health: Health, error: Option<Arc<str>> },
+    /// The breaker of an endpoint has changed; `error` is the failure that opened it.
+    BreakerChanged { route: Arc<str>, upstream: Arc<str>, state: BreakerState, error: Option<Arc<str>> },
     /// A fault took effect.
     FaultFired { of: ConnectionRef, fault: Firing },
     /// A fault's time is over.
@@ -112,6 +116,8 @@ pub struct Firing {
     pub effect: &'static str,
     /// The direction, for those that act on one.
     pub direction: Option<Direction>,
+    /// The endpoint it is about, where it acts on a dial or is aimed at one.
+    pub upstream: Option<Arc<str>>,
     /// The draw that chose the connection, and the probability it was below.
     pub draw: Option<(f64, f64)>,
     /// How long it holds the connection back, where that is known beforehand.
@@ -199,6 +205,13 @@ impl Fact {
             Fact::ConnectionOpened { .. } => "connection.opened",
             Fact::UpstreamConnected { .. } => "upstream.connected",
             Fact::UpstreamFailed { .. } => "upstream.failed",
+            Fact::HealthChanged { health: Health::Down, .. } => "upstream.down",
+            Fact::HealthChanged { .. } => "upstream.up",
+            Fact::BreakerChanged { state, .. } => match state {
+                BreakerState::Closed => "breaker.closed",
+                BreakerState::Open => "breaker.opened",
+                BreakerState::HalfOpen => "breaker.half-opened",
+            },
             Fact::FaultFired { .. } => "fault.fired",
             Fact::FaultExpired { .. } => "fault.expired",
             Fact::ConnectionClosed { .. } => "connection.closed",
@@ -223,6 +236,8 @@ impl Fact {
             | Fact::ConnectionClosed { of, .. } => Some(&of.route),
             Fact::RouteOpened { route, .. }
             | Fact::RouteClosed { route, .. }
+            | Fact::HealthChanged { route, .. }
+            | Fact::BreakerChanged { route, .. }
             | Fact::FaultExpired { route, .. }
             | Fact::RouteStats { route, .. }
             | Fact::AcceptFailed { route, .. }
@@ -240,6 +255,8 @@ impl Fact {
     pub fn level(&self) -> Level {
         match self {
             Fact::UpstreamFailed { .. }
+            | Fact::HealthChanged { health: Health::Down, .. }
+            | Fact::BreakerChanged { state: BreakerState::Open, .. }
             | Fact::AcceptFailed { .. }
             | Fact::BudgetSpent { .. }
             | Fact::ConfigRefused { .. }
@@ -274,7 +291,10 @@ impl Fact {
     /// Facts that share a key are told once in a while, with a count.
     pub(super) fn fold_key(&self) -> Option<(&'static str, Arc<str>, Arc<str>)> {
         match self {
-            Fact::UpstreamFailed { of, error, .. } => Some((self.name(), of.route.clone(), error.clone())),
+            Fact::UpstreamFailed { of, upstream, error, .. } => {
+                let failure = format!("{upstream} {error}").into();
+                Some((self.name(), of.route.clone(), failure))
+            }
             Fact::AcceptFailed { route, error, .. } => Some((self.name(), route.clone(), error.clone())),
             Fact::BudgetSpent { route, .. } => Some((self.name(), route.clone(), Arc::default())),
             _ => None,

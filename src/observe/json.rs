@@ -51,11 +51,18 @@ impl Event {
                 r.duration(*duration);
                 r.error = Some(error);
             }
+            Fact::HealthChanged { route, upstream, error, .. }
+            | Fact::BreakerChanged { route, upstream, error, .. } => {
+                r.route = Some(route);
+                r.upstream = Some(upstream);
+                r.error = error.as_deref();
+            }
             Fact::FaultFired { of, fault } => {
                 r.connection_ref(of);
                 r.fault = Some(&fault.name);
                 r.effect = Some(fault.effect);
                 r.direction = fault.direction;
+                r.upstream = fault.upstream.as_deref();
                 (r.draw, r.probability) = fault.draw.unzip();
                 r.delay_ms = fault.delay.map(millis);
             }

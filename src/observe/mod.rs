@@ -26,5 +26,5 @@ pub(crate) use json::escape_beyond_json;
 pub use log_config::{Filter, FilterError, Format, LogConfig, LogSpec};
 pub use process::ProcessStats;
 pub use stats::{FaultStats, Meter, RouteStats};
-pub use words::{AcceptError, ConnectResult, Direction, Ending, Side};
+pub use words::{AcceptError, BreakerState, ConnectResult, Direction, Ending, Health, Side};
 pub use writer::Writer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::event::{By, Bytes, ConnectionRef, Event, Fact, unmapped};
-use super::words::{Ending, Side};
+use super::words::{BreakerState, Ending, Health, Side};
 use crate::spec::text::shown;
 
 impl Event {
@@ -40,6 +40,21 @@ impl Event {
                 of,
                 &format!("could not reach {} ({}, after {})", shown(upstream), shown(error), span(*duration)),
             ),
+            Fact::HealthChanged { route, upstream, health, error } => {
+                let is = match health {
+                    Health::Down => "is down",
+                    Health::Up | Health::Unknown => "is up",
+                };
+                write!(line, " {}  {} {is}{}", shown(route), shown(upstream), because(error.as_deref()))
+            }
+            Fact::BreakerChanged { route, upstream, state, error } => {
+                let is = match state {
+                    BreakerState::Open => "is left alone, its breaker is open",
+                    BreakerState::HalfOpen => "is tried again, its breaker is half open",
+                    BreakerState::Closed => "is well again, its breaker is closed",
+                };
+                write!(line, " {}  {} {is}{}", shown(route), shown(upstream), because(error.as_deref()))
+            }
             Fact::FaultFired { of, fault } => {
                 let mut what = past(fault.effect).to_owned();
                 if *fault.name != *fault.effect {
@@ -47,6 +62,9 @@ impl Event {
                 }
                 if let Some(direction) = fault.direction {
                     let _ = write!(what, ", {}", direction.word());
+                }
+                if let Some(upstream) = &fault.upstream {
+                    let _ = write!(what, " at {}", shown(upstream));
                 }
                 if let Some(delay) = fault.delay {
                     let _ = write!(what, " for {}", span(delay));
@@ -124,11 +142,17 @@ fn about(line: &mut String, of: &ConnectionRef, what: &str) -> std::fmt::Result 
     write!(line, " {}  #{} {}  {what}", shown(&of.route), of.number, unmapped(of.client))
 }
 
+fn because(error: Option<&str>) -> String {
+    error.map_or_else(String::new, |error| format!(" ({})", shown(error)))
+}
+
 fn past(effect: &str) -> &str {
     match effect {
         "drop" => "dropped",
         "hang" => "left hanging",
         "delay" => "delayed",
+        "refuseConnect" => "upstream made to refuse",
+        "connectDelay" => "connect delayed",
         "latency" => "slowed",
         "bandwidth" => "throttled",
         "slice" => "sliced",
@@ -154,6 +178,7 @@ fn why(ending: Ending, side: Side, fault: Option<&str>) -> String {
         (Ending::Idle, _) => "closed, idle,".to_owned(),
         (Ending::Lifetime, _) => "closed, lifetime over,".to_owned(),
         (Ending::HalfClose, _) => "closed, half-closed without progress,".to_owned(),
+        (Ending::Limits, _) => "refused, at the limit of the route,".to_owned(),
         (Ending::Drain, _) => "ended by the drain".to_owned(),
         (Ending::Control, _) => "ended on request".to_owned(),
         (Ending::Error, side) => format!("broken on the {} side", side.word()),

@@ -75,6 +75,8 @@ pub enum Ending {
     Lifetime,
     /// One side had finished and the other made no progress for too long.
     HalfClose,
+    /// The route took no more connections at that moment.
+    Limits,
     /// The program was stopping.
     Drain,
     /// Somebody asked for it through the control API.
@@ -85,7 +87,7 @@ pub enum Ending {
 
 impl Ending {
     /// All endings.
-    pub const ALL: [Ending; 11] = [
+    pub const ALL: [Ending; 12] = [
         Ending::PeerFin,
         Ending::PeerReset,
         Ending::Fault,
@@ -94,6 +96,7 @@ impl Ending {
         Ending::Idle,
         Ending::Lifetime,
         Ending::HalfClose,
+        Ending::Limits,
         Ending::Drain,
         Ending::Control,
         Ending::Error,
@@ -110,6 +113,7 @@ impl Ending {
             Ending::Idle => "idle",
             Ending::Lifetime => "lifetime",
             Ending::HalfClose => "half-close",
+            Ending::Limits => "limits",
             Ending::Drain => "drain",
             Ending::Control => "control",
             Ending::Error => "error",
@@ -142,6 +146,57 @@ impl ConnectResult {
             ConnectResult::Refused => "refused",
             ConnectResult::Timeout => "timeout",
             ConnectResult::Error => "error",
+        }
+    }
+}
+
+/// What is known of an endpoint's health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Health {
+    /// It has not answered yet, or it is not asked.
+    #[default]
+    Unknown,
+    /// It is well.
+    Up,
+    /// It is not.
+    Down,
+}
+
+impl Health {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        }
+    }
+}
+
+/// How a circuit breaker stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BreakerState {
+    /// Connections pass.
+    #[default]
+    Closed,
+    /// None passes.
+    Open,
+    /// A few pass, to see.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [BreakerState; 3] = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "halfOpen",
         }
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::upstream::{Descriptors, Leave};
+
 /// Kept free for control, logs, reloads and resolving names.
 const RESERVE: u64 = 16;
 
@@ -22,6 +24,12 @@ const SET_ASIDE: u32 = 3;
 /// So many routes can come while the budget is spent, where there is room to keep some for them.
 const SPARE: usize = 16;
 
+/// Of what is kept free, so many descriptors are for health checks: they go on when the rest is spent.
+const CHECKS: usize = 4;
+
+/// One in so many may be held for nobody who has come: by pools, by the races of addresses. Clients go first.
+const UNASKED: usize = 4;
+
 /// At most so many connections to the control API.
 pub const CONTROL_CONNECTIONS: usize = 256;
 
@@ -31,6 +39,10 @@ pub struct Budget {
     /// Kept for routes that come while the rest is spent.
     spare: Arc<Semaphore>,
     shared: Arc<Semaphore>,
+    /// What of it may be held for nobody who has come.
+    unasked: Arc<Semaphore>,
+    /// What of the reserve is for health checks.
+    checks: Arc<Semaphore>,
     /// What there was before any route took its share.
     total: usize,
     routes: Arc<AtomicUsize>,
@@ -74,6 +86,8 @@ impl Budget {
         Budget {
             spare: Arc::new(Semaphore::new(spare)),
             shared: Arc::new(Semaphore::new(most - spare)),
+            unasked: Arc::new(Semaphore::new((most - spare) / UNASKED)),
+            checks: Arc::new(Semaphore::new(CHECKS)),
             total: most - spare,
             routes: Arc::default(),
             control: 0,
@@ -100,6 +114,19 @@ impl Budget {
     /// How many connections there may be to the control API.
     pub fn control(&self) -> usize {
         self.control
+    }
+}
+
+impl Descriptors for Budget {
+    fn take(&self) -> Option<Leave> {
+        let unasked = self.unasked.clone().try_acquire_owned().ok()?;
+        let shared = self.shared.clone().try_acquire_owned().ok()?;
+        Some(Box::new((unasked, shared)))
+    }
+
+    fn take_for_check(&self) -> Option<Leave> {
+        let reserved = self.checks.clone().try_acquire_owned();
+        reserved.ok().map(|permit| Box::new(permit) as Leave).or_else(|| self.take())
     }
 }
 
@@ -187,6 +214,20 @@ mod tests {
         assert!(slot.is_some() && modest.try_take().is_none());
         drop(taken);
         assert!(modest.try_take().is_some());
+    }
+
+    #[test]
+    fn what_nobody_has_come_for_leaves_room_for_clients() {
+        let budget = Budget::new(23);
+        let route = budget.share().unwrap();
+        let unasked: Vec<Leave> = std::iter::from_fn(|| budget.take()).collect();
+        assert_eq!(unasked.len(), 5);
+        let clients: Vec<Slot> = std::iter::from_fn(|| route.try_take()).collect();
+        assert_eq!(clients.len(), budget.size() - unasked.len());
+        let checks: Vec<Leave> = (0..CHECKS).filter_map(|_| budget.take_for_check()).collect();
+        assert_eq!((checks.len(), budget.take_for_check().is_none()), (CHECKS, true));
+        drop(unasked);
+        assert!(budget.take().is_some());
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::Fault;
-use crate::upstream::Endpoint;
+pub use crate::relay::KeepAlive;
+use crate::spec::{Cidr, Frequency};
+use crate::upstream::{HeaderVersion, UpstreamConfig};
 
 /// One route, complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,13 +21,62 @@ pub struct RouteConfig {
     /// `false`: kept, and not listening.
     pub enabled: bool,
     /// Where its connections go.
-    pub upstream: Endpoint,
+    pub upstream: UpstreamConfig,
     /// What goes wrong, in order.
     pub faults: Vec<Fault>,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// How much there may be of things.
+    pub limits: Limits,
+    /// How a vanished peer is found, on both sides. None: the system's way.
+    pub keepalive: Option<KeepAlive>,
+    /// Who is told of the client's address, and who is believed.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// How much there may be of things on a route.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: Option<u32>,
+    /// New connections.
+    pub rate: Option<Frequency>,
+    /// How many of these may come together.
+    pub burst: Option<u32>,
+    /// What becomes of the others.
+    pub excess: Excess,
     /// How many bytes the faults of one direction may hold.
     pub held: usize,
+}
+
+/// What becomes of a connection beyond a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Excess {
+    /// It is closed at once.
+    #[default]
+    Refuse,
+    /// It waits for its turn.
+    Queue {
+        /// So many may wait.
+        size: u32,
+        /// For so long.
+        timeout: Duration,
+    },
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: None, rate: None, burst: None, excess: Excess::Refuse, held: HELD }
+    }
+}
+
+/// The PROXY protocol, by which proxies tell each other whom they speak for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProxyProtocol {
+    /// What the upstream is told. None: nothing.
+    pub send: Option<HeaderVersion>,
+    /// Who begins with a header: clients from these addresses.
+    pub accept: Vec<Cidr>,
 }
 
 /// What the faults of one direction may hold where nothing else is said.

@@ -1,24 +1,24 @@
 //! The faults of a route: what their triggers remember, whom they have chosen, and how a change reaches live connections.
 //!
 //! Every decision falls here, in one place and under one lock that nobody holds while waiting: at accept, in accept
-//! order, and for connections that live when a stream fault arrives later, in the order of their numbers.
+//! order, for connections that live when a stream fault arrives later, in the order of their numbers, and for a fault that
+//! is aimed at an endpoint, when the connection dials that.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::FaultCount;
+use super::entry::{Entry, Record, Taken};
 use super::gone::Gone;
 use super::life::Life;
 use crate::fault::dice::Dice;
-use crate::fault::trigger::{Chosen, Seen, Tally, Trigger};
-use crate::fault::{Active, Effect, Fault, Pacer, Plan, Stage};
-use crate::observe::{Direction, FaultStats};
+use crate::fault::{Active, Fault, Plan, Stage};
+use crate::observe::Direction;
 use crate::relay::{Dismissal, Orders};
+use crate::upstream::Endpoint;
 
 /// Faults whose time was over that are remembered, so that a reload does not bring them back.
 const MOST_EXPIRED: usize = 256;
@@ -38,24 +38,6 @@ pub(super) struct Faults {
     closings: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    fault: Arc<Fault>,
-    ways: Vec<Way>,
-    gone_at: Option<Instant>,
-    /// The same on the wall clock, for those who ask.
-    expires_at: Option<SystemTime>,
-}
-
-/// A fault in one direction, or, for one that acts on the accept, in none.
-#[derive(Clone, Debug)]
-struct Way {
-    direction: Option<Direction>,
-    stats: Arc<FaultStats>,
-    tally: Tally,
-    pacer: Arc<Mutex<Pacer>>,
-}
-
 /// A connection that stream faults can reach.
 #[derive(Debug)]
 struct Live {
@@ -63,35 +45,19 @@ struct Live {
     orders: watch::Sender<Orders>,
     /// Which of the closings it was told to finish by.
     finishing: Option<u64>,
+    /// The endpoint that it dials or has reached.
+    at: Option<Endpoint>,
+    /// Whether it has reached that.
+    arrived: bool,
     records: Vec<Record>,
-}
-
-/// What was decided about a connection and a fault in one direction.
-#[derive(Debug)]
-struct Record {
-    fault: Arc<Fault>,
-    direction: Direction,
-    seen: Seen,
-    active: Option<Arc<Active>>,
-}
-
-/// A fault that will befall a connection before it reaches its upstream.
-#[derive(Clone, Debug)]
-pub(super) struct Taken {
-    /// Which.
-    pub(super) fault: Arc<Fault>,
-    /// Where its firing is counted.
-    pub(super) stats: Arc<FaultStats>,
-    /// How it came to be chosen.
-    pub(super) chosen: Chosen,
-    /// What its effect draws from, apart from the draw that chose it.
-    pub(super) dice: Dice,
 }
 
 /// What was decided about a connection at accept.
 pub(super) struct Admitted {
     /// The accept faults that befall it, in order.
     pub(super) taken: Vec<Taken>,
+    /// The faults on whatever it dials, in order.
+    pub(super) on_dial: Vec<Taken>,
     /// The stream faults that act on it, now and later, and when it is to end.
     pub(super) orders: watch::Receiver<Orders>,
 }
@@ -110,24 +76,56 @@ impl Faults {
         }
     }
 
+    /// The dice of a connection.
+    pub(super) fn dice_of(&self, number: u64) -> Dice {
+        self.dice.number(number)
+    }
+
     /// Decides about a connection: called in accept order.
     pub(super) fn admit(&mut self, life: Arc<Life>) -> Admitted {
         let (client, now) = (life.client.ip().to_canonical(), life.accepted);
         let dice = self.dice.number(life.number);
-        let mut taken = Vec::new();
-        let mut records = Vec::new();
-        for entry in &mut self.entries {
-            if entry.gone_at.is_some_and(|at| now >= at) {
-                continue;
-            }
-            match entry.fault.effect.stage() {
-                Stage::Accept => taken.extend(entry.take(client, &dice)),
+        let (mut taken, mut on_dial, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let entries = self.entries.iter_mut().enumerate().filter(|(_, entry)| !entry.is_over(now));
+        for (place, entry) in entries.filter(|(_, entry)| entry.aim().is_none()) {
+            match entry.stage() {
+                Stage::Accept => taken.extend(entry.take(place, client, &dice)),
+                Stage::Dial => on_dial.extend(entry.take(place, client, &dice)),
                 Stage::Stream => entry.decide(client, &dice, |_| None, &mut records),
             }
         }
-        let (sender, orders) = watch::channel(Orders::of(plan_of(&records)));
-        self.live.insert(life.number, Live { life, orders: sender, finishing: None, records });
-        Admitted { taken, orders }
+        let (sender, orders) = watch::channel(Orders::of(plan_of(records.iter())));
+        let number = life.number;
+        let live = Live { life, orders: sender, finishing: None, at: None, arrived: false, records };
+        self.live.insert(number, live);
+        Admitted { taken, on_dial, orders }
+    }
+
+    /// A connection is about to dial an endpoint: decides about the faults that are aimed at it, and gives those on the dial.
+    pub(super) fn dialling(&mut self, number: u64, endpoint: &Endpoint, now: Instant) -> Vec<Taken> {
+        let Some(live) = self.live.get_mut(&number) else { return Vec::new() };
+        (live.at, live.arrived) = (Some(endpoint.clone()), false);
+        let mut taken = Vec::new();
+        if self.entries.iter().any(|entry| entry.aim() == Some(endpoint)) {
+            let (client, dice) = (live.life.client.ip().to_canonical(), &live.life.dice);
+            let entries = self.entries.iter_mut().enumerate();
+            for (place, entry) in entries.filter(|(_, entry)| entry.aim() == Some(endpoint)) {
+                if entry.stage() == Stage::Dial && !entry.is_over(now) {
+                    taken.extend(entry.take(place, client, dice));
+                }
+            }
+            live.decide(&mut self.entries, now);
+        }
+        taken
+    }
+
+    /// The connection has reached the endpoint that it dialled.
+    pub(super) fn arrived(&mut self, number: u64, now: Instant) {
+        let Some(live) = self.live.get_mut(&number) else { return };
+        live.arrived = true;
+        if self.entries.iter().any(|entry| entry.stage() == Stage::Stream && entry.aim().is_some()) {
+            live.decide(&mut self.entries, now);
+        }
     }
 
     /// Tells live connections to end: all of them, or one; says how many.
@@ -193,9 +191,8 @@ impl Faults {
                 Some(same) if *same.fault == fault => same,
                 other => {
                     let entry = Entry::new(fault, other.as_ref(), now);
-                    let kept = |way: &Way| entry.ways.iter().any(|new| Arc::ptr_eq(&new.stats, &way.stats));
-                    for way in other.iter().flat_map(|other| &other.ways).filter(|way| !kept(way)) {
-                        self.gone.remember(way.count(other.as_ref().map_or(&entry, |other| other)));
+                    if let Some(other) = &other {
+                        other.counts_without(&entry).for_each(|count| self.gone.remember(count));
                     }
                     entry
                 }
@@ -205,7 +202,7 @@ impl Faults {
         for entry in old {
             entry.counts().for_each(|count| self.gone.remember(count));
         }
-        self.reach_live();
+        self.reach_live(now);
     }
 
     /// When the next fault's time is over.
@@ -215,7 +212,7 @@ impl Faults {
 
     /// Takes out the faults whose time is over.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Arc<Fault>> {
-        let over = |entry: &Entry| entry.gone_at.is_some_and(|at| now >= at);
+        let over = |entry: &Entry| entry.is_over(now);
         let gone: Vec<Arc<Fault>> =
             self.entries.iter().filter(|entry| over(entry)).map(|entry| entry.fault.clone()).collect();
         if !gone.is_empty() {
@@ -230,7 +227,7 @@ impl Faults {
                 }
                 self.expired.push(fault.clone());
             }
-            self.reach_live();
+            self.reach_live(now);
         }
         gone
     }
@@ -251,36 +248,53 @@ impl Faults {
     }
 
     /// Makes a new plan for each live connection, in the order of their numbers.
-    fn reach_live(&mut self) {
-        for (number, live) in &mut self.live {
-            let dice = self.dice.number(*number);
-            let client = live.life.client.ip().to_canonical();
-            let mut before = std::mem::take(&mut live.records);
-            for entry in self.entries.iter_mut().filter(|entry| entry.fault.effect.stage() == Stage::Stream) {
-                let name = entry.fault.name.clone();
-                let known = |direction| {
-                    let same = |record: &Record| record.fault.name == name && record.direction == direction;
-                    before.iter().position(same).map(|i| before.remove(i))
-                };
-                entry.decide(client, &dice, known, &mut live.records);
-            }
-            let plan = plan_of(&live.records);
-            live.orders.send_if_modified(|orders| {
-                let current = &mut orders.plan;
-                let same = |a: &[Arc<Active>], b: &[Arc<Active>]| {
-                    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
-                };
-                if same(&current.upstream, &plan.upstream) && same(&current.downstream, &plan.downstream) {
-                    return false;
-                }
-                *current = plan;
-                true
-            });
+    fn reach_live(&mut self, now: Instant) {
+        for live in self.live.values_mut() {
+            live.decide(&mut self.entries, now);
         }
     }
 }
 
 impl Live {
+    /// Decides about the stream faults as they are now: what was decided before stays so where it was asked alike.
+    fn decide(&mut self, entries: &mut [Entry], now: Instant) {
+        let client = self.life.client.ip().to_canonical();
+        let mut before = std::mem::take(&mut self.records);
+        let entries = entries.iter_mut().filter(|entry| entry.stage() == Stage::Stream);
+        for entry in entries {
+            let (name, aim) = (entry.fault.name.clone(), entry.aim().cloned());
+            // One that is aimed elsewhere is decided when that is dialled, and was if it has been.
+            let asked = |record: &Record| record.fault.name == name && record.fault.trigger.endpoint == aim;
+            let elsewhere = aim.is_some() && aim != self.at;
+            if (elsewhere || entry.is_over(now)) && !before.iter().any(asked) {
+                continue;
+            }
+            let known = |direction| {
+                let same = |record: &Record| record.fault.name == name && record.direction == direction;
+                before.iter().position(same).map(|i| before.remove(i))
+            };
+            entry.decide(client, &self.life.dice, known, &mut self.records);
+        }
+        let plan = plan_of(self.records.iter().filter(|record| self.acts(record)));
+        self.orders.send_if_modified(|orders| {
+            let current = &mut orders.plan;
+            let same = |a: &[Arc<Active>], b: &[Arc<Active>]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+            };
+            if same(&current.upstream, &plan.upstream) && same(&current.downstream, &plan.downstream) {
+                return false;
+            }
+            *current = plan;
+            true
+        });
+    }
+
+    /// Whether a fault acts where the connection is: one that is aimed at an endpoint acts only there.
+    fn acts(&self, record: &Record) -> bool {
+        let aim = &record.fault.trigger.endpoint;
+        aim.is_none() || (self.arrived && *aim == self.at)
+    }
+
     fn dismiss(&self, how: Dismissal) {
         self.orders.send_if_modified(|orders| {
             let stronger = orders.end < Some(how);
@@ -290,135 +304,10 @@ impl Live {
     }
 }
 
-impl Entry {
-    /// A fault that arrives now, perhaps in place of one of the same name.
-    fn new(fault: Fault, before: Option<&Entry>, now: Instant) -> Self {
-        let ways = match fault.effect.stage() {
-            Stage::Accept => vec![None],
-            Stage::Stream => {
-                Direction::ALL.into_iter().filter(|way| fault.direction.include(*way)).map(Some).collect()
-            }
-        };
-        let same = before.filter(|before| before.fault.effect == fault.effect);
-        let same_word = before.filter(|before| before.fault.effect.word() == fault.effect.word());
-        let known = |before: Option<&Entry>, direction| {
-            before.and_then(|before| before.ways.iter().find(|way| way.direction == direction)).cloned()
-        };
-        let ways = ways.into_iter().map(|direction| {
-            let mut way = Way::new(direction);
-            // Who is asked for stays counted, whatever goes wrong with them; who asks for others counts anew.
-            if before.is_some_and(|before| before.fault.trigger.counts_like(&fault.trigger)) {
-                way.tally = known(before, direction).map(|way| way.tally).unwrap_or_default();
-            }
-            if let Some(before) = known(same_word, direction) {
-                way.stats = before.stats;
-            }
-            // Another rate owes nothing for what the one before it let through.
-            if let Some(before) = known(same, direction) {
-                way.pacer = before.pacer;
-            }
-            way
-        });
-        let ways = ways.collect();
-        let gone_at = fault.trigger.gone_at(now);
-        let expires_at = gone_at.map(|at| SystemTime::now() + at.saturating_duration_since(now));
-        Entry { ways, gone_at, expires_at, fault: Arc::new(fault) }
-    }
-
-    /// What it did, each way.
-    fn counts(&self) -> impl Iterator<Item = FaultCount> {
-        self.ways.iter().map(|way| way.count(self))
-    }
-
-    /// Decides as a fault that acts on the accept. The third label stands in place of a direction.
-    fn take(&mut self, client: IpAddr, connection: &Dice) -> Option<Taken> {
-        let dice = connection.name("accept").name(&self.fault.name);
-        let way = self.ways.first_mut()?;
-        let chosen = self.fault.trigger.decide(&mut way.tally, client, &dice).chosen?;
-        Some(Taken { fault: self.fault.clone(), stats: way.stats.clone(), chosen, dice: dice.name("effect") })
-    }
-
-    /// Decides as a stream fault, each way, from what was decided before where there is such a thing.
-    fn decide(
-        &mut self,
-        client: IpAddr,
-        connection: &Dice,
-        mut known: impl FnMut(Direction) -> Option<Record>,
-        records: &mut Vec<Record>,
-    ) {
-        let Entry { fault, ways, .. } = self;
-        for way in ways {
-            let Some(direction) = way.direction else { continue };
-            let dice = connection.name(direction.word()).name(&fault.name);
-            let before = known(direction);
-            if let Some(record) = before.as_ref().filter(|record| Arc::ptr_eq(&record.fault, fault)) {
-                let Record { direction, seen, active, .. } = record;
-                let active = active.clone();
-                records.push(Record { fault: fault.clone(), direction: *direction, seen: *seen, active });
-                continue;
-            }
-            let seen = match before {
-                Some(record) if record.fault.trigger.counts_like(&fault.trigger) => {
-                    fault.trigger.decide_again(&mut way.tally, record.seen, &dice)
-                }
-                _ => fault.trigger.decide(&mut way.tally, client, &dice),
-            };
-            let active = seen.chosen.map(|chosen| {
-                Arc::new(Active {
-                    fault: fault.clone(),
-                    direction,
-                    chosen,
-                    dice: dice.name("effect"),
-                    stats: way.stats.clone(),
-                    pacer: way.pacer.clone(),
-                })
-            });
-            records.push(Record { fault: fault.clone(), direction, seen, active });
-        }
-    }
-}
-
-impl Way {
-    /// What the fault it belongs to did this way.
-    fn count(&self, of: &Entry) -> FaultCount {
-        FaultCount {
-            fault: of.fault.name.clone(),
-            effect: of.fault.effect.word(),
-            direction: self.direction,
-            stats: self.stats.clone(),
-            expires_at: of.expires_at,
-        }
-    }
-
-    fn new(direction: Option<Direction>) -> Self {
-        Way { direction, stats: Arc::default(), tally: Tally::default(), pacer: Arc::default() }
-    }
-}
-
-impl Taken {
-    /// The draw and the probability it was below, when chance decided.
-    pub(super) fn draw(&self) -> Option<(f64, f64)> {
-        self.chosen.draw.map(|draw| (draw, self.fault.trigger.probability.get()))
-    }
-
-    /// The effect.
-    pub(super) fn effect(&self) -> &Effect {
-        &self.fault.effect
-    }
-}
-
-fn plan_of(records: &[Record]) -> Arc<Plan> {
+fn plan_of<'a>(records: impl Iterator<Item = &'a Record> + Clone) -> Arc<Plan> {
     let of = |direction| {
-        let here = records.iter().filter(|record| record.direction == direction);
+        let here = records.clone().filter(|record| record.direction == direction);
         here.filter_map(|record| record.active.clone()).collect()
     };
     Arc::new(Plan { upstream: of(Direction::Upstream), downstream: of(Direction::Downstream) })
-}
-
-impl Trigger {
-    /// Whether two triggers ask for the same connections, but for their probability.
-    fn counts_like(&self, other: &Trigger) -> bool {
-        (self.enabled, self.client, self.skip, self.every, self.times)
-            == (other.enabled, other.client, other.skip, other.every, other.times)
-    }
 }

@@ -1,24 +1,28 @@
 //! A route in full, as a configuration would write it: every default and every name written out.
 
-use super::config::{RouteConfig, Timeouts};
-use super::spec::{LimitsSpec, RouteSpec, TimeoutsSpec};
+use super::config::{ProxyProtocol, RouteConfig, Timeouts};
+use super::spec::{KeepAliveSpec, LimitsSpec, ProxyProtocolSpec, RouteSpec, TimeoutsSpec};
 use crate::fault::FaultSpec;
-use crate::spec::{Field, Limit, Name, Period, Size};
+use crate::spec::again::OrEmpty;
+use crate::spec::{Field, Limit, Name, Period};
+use crate::upstream::UpstreamSpec;
 
 impl From<&RouteConfig> for RouteSpec {
     /// The full form: no shorthands, and what it is bound to even where that is the document's.
     fn from(route: &RouteConfig) -> RouteSpec {
         let faults = route.faults.iter().map(|fault| Field::from(FaultSpec::from(fault))).collect::<Vec<_>>();
-        let held = Size::new(u64::try_from(route.held).unwrap_or(u64::MAX));
+        let protocol = Some(&route.proxy_protocol).filter(|protocol| **protocol != ProxyProtocol::default());
         RouteSpec {
             name: Name::checked(&route.name).into(),
             local_port: route.local_port.into(),
             bind: route.bind.into(),
             enabled: route.enabled.into(),
-            upstream: route.upstream.clone().into(),
+            upstream: UpstreamSpec::from(&route.upstream).into(),
             faults: faults.into(),
             timeouts: TimeoutsSpec::from(&route.timeouts).into(),
-            limits: LimitsSpec { held: held.into() }.into(),
+            limits: LimitsSpec::from(&route.limits).into(),
+            keepalive: maybe(route.keepalive.as_ref().map(KeepAliveSpec::from)),
+            proxy_protocol: maybe(protocol.map(ProxyProtocolSpec::from)),
             ..RouteSpec::default()
         }
     }
@@ -33,4 +37,8 @@ impl From<&Timeouts> for TimeoutsSpec {
             lifetime: Limit(timeouts.lifetime.map(Period::new)).into(),
         }
     }
+}
+
+fn maybe<T>(value: Option<T>) -> Field<OrEmpty<T>> {
+    value.map_or(Field::Absent, |value| OrEmpty(value).into())
 }

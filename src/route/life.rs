@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::fault::dice::Dice;
 use crate::observe::{Bytes, ConnectionRef, Direction, Meter, unmapped};
+use crate::upstream::proxy_header::Header;
 
 /// A connection's own facts.
 #[derive(Debug)]
@@ -14,10 +16,15 @@ pub(super) struct Life {
     pub(super) route: Arc<str>,
     pub(super) number: u64,
     pub(super) id: u64,
+    /// The socket's peer.
     pub(super) client: SocketAddr,
+    /// What the client's PROXY header says, where it had to have one.
+    header: OnceLock<Header>,
     pub(super) accepted: Instant,
     opened: SystemTime,
     pub(super) meter: Meter,
+    /// The connection's own.
+    pub(super) dice: Dice,
     /// Where it goes, once it is there.
     pub(super) upstream: OnceLock<Arc<str>>,
     fired: Mutex<Vec<Arc<str>>>,
@@ -32,7 +39,7 @@ pub struct ConnectionView {
     pub number: u64,
     /// Its route.
     pub route: Arc<str>,
-    /// The client.
+    /// The client, or the one that it speaks for.
     pub client: SocketAddr,
     /// Where it goes; none until the upstream is reached.
     pub upstream: Option<Arc<str>>,
@@ -53,15 +60,32 @@ impl Life {
         client: SocketAddr,
         accepted: Instant,
         meter: Meter,
+        dice: Dice,
     ) -> Self {
-        let (upstream, fired) = (OnceLock::new(), Mutex::default());
+        let (upstream, header, fired) = (OnceLock::new(), OnceLock::new(), Mutex::default());
         let opened = SystemTime::now();
-        Life { route, number, id, client, accepted, opened, meter, upstream, fired }
+        Life { route, number, id, client, header, accepted, opened, meter, dice, upstream, fired }
     }
 
     /// How events name it.
     pub(super) fn reference(&self) -> ConnectionRef {
-        ConnectionRef { route: self.route.clone(), number: self.number, id: self.id, client: self.client }
+        ConnectionRef { route: self.route.clone(), number: self.number, id: self.id, client: self.client() }
+    }
+
+    /// Its header has come.
+    pub(super) fn speaks_for(&self, header: Header) {
+        // Nobody else sets it.
+        let _ = self.header.set(header);
+    }
+
+    /// The client that is shown and told of: whom the header names, else the socket's peer.
+    pub(super) fn client(&self) -> SocketAddr {
+        self.header.get().and_then(|header| header.source).unwrap_or(self.client)
+    }
+
+    /// Where the client wanted to go, where a header says so.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        self.header.get().and_then(|header| header.destination)
     }
 
     /// Bytes sent on so far.
@@ -86,7 +110,7 @@ impl Life {
             id: self.id,
             number: self.number,
             route: self.route.clone(),
-            client: unmapped(self.client),
+            client: unmapped(self.client()),
             upstream: self.upstream.get().cloned(),
             opened: self.opened,
             age: self.accepted.elapsed(),

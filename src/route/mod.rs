@@ -1,39 +1,53 @@
 //! A route: a local port, where its connections go, and what goes wrong with them.
 
+mod admission;
+mod bucket;
 mod budget;
+mod client_header;
+mod common;
 mod config;
 mod connection;
+mod entry;
+mod expiry;
 mod faults;
 mod full;
 mod gone;
 mod life;
+mod limiter;
 mod listener;
 mod spec;
+mod terms;
+mod turnstile;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 pub use budget::{Budget, CONTROL_CONNECTIONS, Share, raise_limit};
-pub use config::{Bind, HELD, LocalPort, RouteConfig, Timeouts};
+pub use common::Common;
+pub use config::{Bind, Excess, HELD, KeepAlive, Limits, LocalPort, ProxyProtocol, RouteConfig, Timeouts};
+pub use entry::FaultCount;
 pub use life::ConnectionView;
 pub use listener::{Accepted, Listener};
-pub use spec::{LimitsSpec, RouteSpec, TimeoutsSpec};
+pub use spec::{
+    ExcessSpec, KeepAliveSpec, LimitsSpec, ProxyProtocolSpec, QueueSpec, RouteSpec, TimeoutsSpec, VersionSpec,
+};
 
 use crate::fault::Fault;
-use crate::fault::dice::Dice;
-use crate::observe::{AcceptError, Direction, Emitter, Fact, FaultStats, Meter, RouteStats};
-use crate::relay::{Dismissal, Stop};
-use crate::upstream::Endpoint;
-use connection::Ticket;
-use faults::{Admitted, Faults};
-use life::Life;
+use crate::observe::{Fact, RouteStats};
+use crate::relay::Dismissal;
+use crate::upstream::{EndpointView, Upstream};
+use faults::Faults;
+use limiter::Limiter;
+use terms::{Terms, surroundings};
+
+/// So many refused clients of a route may take a moment to go. Of more, a flood, the descriptors matter more than how it
+/// ends for them.
+const LINGERING: usize = 64;
 
 /// A route while it runs. Its name stays; everything else about it can change.
 #[derive(Debug)]
@@ -44,6 +58,10 @@ pub struct Route {
     common: Common,
     /// Its part of the descriptors.
     share: Share,
+    /// Lets clients in as the limits say.
+    limiter: Arc<Limiter>,
+    /// Room for refused clients that get the time to read their end.
+    lingering: Arc<Semaphore>,
     now: Mutex<Now>,
     /// Told when the faults have changed: an expiry may come sooner.
     changed: Arc<Notify>,
@@ -65,72 +83,21 @@ struct Now {
     last_port: Option<u16>,
 }
 
-/// What a connection takes with it from its route, as it was when the connection was accepted.
-#[derive(Debug)]
-struct Terms {
-    upstream: Endpoint,
-    upstream_text: Arc<str>,
-    timeouts: Timeouts,
-    held: usize,
-}
-
-impl Terms {
-    fn of(config: &RouteConfig) -> Arc<Self> {
-        let upstream = config.upstream.clone();
-        let upstream_text = upstream.to_string().into();
-        Arc::new(Terms { upstream, upstream_text, timeouts: config.timeouts, held: config.held })
-    }
-}
-
-/// What all routes of a process share.
-#[derive(Clone, Debug)]
-pub struct Common {
-    /// The root of all chance.
-    pub dice: Dice,
-    /// Whom facts are told.
-    pub emitter: Emitter,
-    /// How many connections there may be.
-    pub budget: Budget,
-    /// The numbers of connections in the process.
-    pub ids: Arc<AtomicU64>,
-    /// All connections under way.
-    pub connections: TaskTracker,
-    /// How they are told to stop.
-    pub stop: Stop,
-    /// Connections that have ended.
-    pub ended: Arc<AtomicU64>,
-    /// Connections that were reset because the drain's time was up.
-    pub cut: Arc<AtomicU64>,
-    /// The number of the configuration in force.
-    pub generation: Arc<AtomicU64>,
-}
-
-/// A fault in one direction, and what it did. One that acts both ways is two of these.
-#[derive(Clone, Debug)]
-pub struct FaultCount {
-    /// Its name.
-    pub fault: Arc<str>,
-    /// Its effect's word.
-    pub effect: &'static str,
-    /// The direction, for those that act on one.
-    pub direction: Option<Direction>,
-    /// What it did.
-    pub stats: Arc<FaultStats>,
-    /// When it will be gone.
-    pub expires_at: Option<SystemTime>,
-}
-
 impl Route {
     /// A route whose faults arrive now. It does not listen yet.
     pub fn new(config: RouteConfig, common: &Common, share: Share) -> Arc<Self> {
         let dice = common.dice.name(&config.name);
+        let stats = Arc::default();
+        let upstream = Upstream::new(&config.upstream, surroundings(&config, common, &stats), None);
         Arc::new(Route {
             name: config.name.clone(),
-            stats: Arc::default(),
+            stats,
             common: common.clone(),
             share,
+            limiter: Limiter::new(config.limits),
+            lingering: Arc::new(Semaphore::new(LINGERING)),
             now: Mutex::new(Now {
-                terms: Terms::of(&config),
+                terms: Terms::of(&config, upstream),
                 faults: Faults::new(dice, &config.faults, Instant::now()),
                 config: RouteConfig { faults: Vec::new(), ..config },
                 address: None,
@@ -140,11 +107,6 @@ impl Route {
             changed: Arc::default(),
             removed: AtomicBool::new(false),
         })
-    }
-
-    /// Lets its faults go when their time is over, as long as it is there.
-    pub fn watch_the_clock(self: &Arc<Self>) {
-        tokio::spawn(expire_faults(Arc::downgrade(self), self.changed.clone()));
     }
 
     /// Its name.
@@ -173,6 +135,10 @@ impl Route {
     pub fn listens(&self, address: Option<SocketAddr>) {
         let mut now = self.now();
         now.address = address;
+        match address {
+            Some(_) => now.terms.upstream.start(),
+            None => now.terms.upstream.rest(),
+        }
         now.last_port = address.map(|address| address.port()).or(now.last_port);
     }
 
@@ -183,7 +149,13 @@ impl Route {
 
     /// Where its connections go, in words.
     pub fn upstream_text(&self) -> Arc<str> {
-        self.now().terms.upstream_text.clone()
+        self.now().terms.upstream.name().clone()
+    }
+
+    /// The endpoints that its connections go to, as they are.
+    pub fn endpoints(&self) -> Vec<EndpointView> {
+        let upstream = self.now().terms.upstream.clone();
+        upstream.endpoints()
     }
 
     /// How often its faults took effect, by name, those that are gone included.
@@ -208,6 +180,11 @@ impl Route {
     /// Whether exactly this fault was here and its time is over.
     pub fn has_expired(&self, fault: &Fault) -> bool {
         self.now().faults.has_expired(fault)
+    }
+
+    /// How many clients wait for their turn, because of its limits.
+    pub fn waiting(&self) -> usize {
+        self.limiter.waiting()
     }
 
     /// Its live connections, by number.
@@ -253,13 +230,28 @@ impl Route {
             now.faults.let_stay();
         }
         if now.config != config {
-            now.terms = Terms::of(&config);
+            let mut upstream = now.terms.upstream.clone();
+            let around = |config: &RouteConfig| (config.proxy_protocol.send, config.keepalive);
+            if now.config.upstream != config.upstream || around(&now.config) != around(&config) {
+                let around = surroundings(&config, &self.common, &self.stats);
+                let next = Upstream::new(&config.upstream, around, Some(&upstream));
+                let before = std::mem::replace(&mut upstream, next);
+                before.give_way(&upstream);
+                if now.address.is_some() {
+                    upstream.start();
+                }
+            }
+            if now.config.limits != config.limits {
+                self.limiter.change(config.limits);
+            }
+            now.terms = Terms::of(&config, upstream);
             now.config = config;
         }
     }
 
     /// It is taken out of the configuration.
     pub fn remove(&self) {
+        self.now().terms.upstream.rest();
         self.removed.store(true, Ordering::Relaxed);
     }
 
@@ -276,86 +268,11 @@ impl Route {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Accepts clients until `stop`, each served in a task of its own.
-    pub async fn accept(self: &Arc<Self>, listener: &Listener, stop: impl Future<Output = ()>) {
-        let accept = |accepted| self.serve(accepted);
-        let failed = |error: &std::io::Error| self.tell_failed(error);
-        let spent = || {
-            let connections = self.share.size();
-            self.tell(Fact::BudgetSpent { route: self.name.clone(), connections });
-        };
-        listener.run(&self.share, stop, accept, failed, spent).await;
-    }
-
-    /// Accepts the clients that the system already holds.
-    pub fn accept_waiting(self: &Arc<Self>, listener: &Listener) {
-        listener.take_waiting(&self.share, |accepted| self.serve(accepted), |error| self.tell_failed(error));
-    }
-
-    fn serve(self: &Arc<Self>, accepted: Accepted) {
-        let ticket = self.admit(&accepted);
-        let task = connection::serve(self.clone(), accepted, ticket, self.common.stop.clone());
-        self.common.connections.spawn(task);
-    }
-
-    fn tell_failed(&self, error: &std::io::Error) {
-        let (route, reason) = (self.name.clone(), AcceptError::of(error));
-        self.tell(Fact::AcceptFailed { route, error: error.to_string().into(), reason });
-    }
-
-    /// Numbers a connection and decides what befalls it: called in accept order.
-    fn admit(&self, accepted: &Accepted) -> Ticket {
-        let id = self.common.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let meter = Meter::new(self.stats.clone());
-        let mut now = self.now();
-        now.accepted += 1;
-        let numbers = (now.accepted, id);
-        let life = Arc::new(Life::new(self.name.clone(), numbers, accepted.client, accepted.at, meter));
-        let Admitted { taken, orders } = now.faults.admit(life.clone());
-        Ticket { life, terms: now.terms.clone(), taken, orders }
-    }
-
-    /// Takes out the faults whose time is over.
-    fn expire(&self) {
-        let gone = self.now().faults.expire(Instant::now());
-        if gone.is_empty() {
-            return;
-        }
-        let generation = &self.common.generation;
-        let generation = if self.removed.load(Ordering::Relaxed) {
-            generation.load(Ordering::Relaxed)
-        } else {
-            generation.fetch_add(1, Ordering::Relaxed) + 1
-        };
-        for fault in gone {
-            self.tell(Fact::FaultExpired {
-                route: self.name.clone(),
-                fault: fault.name.clone(),
-                effect: fault.effect.word(),
-                generation,
-            });
-        }
-    }
 }
 
 impl Drop for Route {
     fn drop(&mut self) {
         self.changed.notify_one();
-    }
-}
-
-/// Takes faults out when their time is over, as long as there is the route: also while its connections only finish.
-async fn expire_faults(route: Weak<Route>, changed: Arc<Notify>) {
-    loop {
-        let Some(next) = route.upgrade().map(|route| route.now().faults.next_expiry()) else { return };
-        tokio::select! {
-            () = changed.notified() => continue,
-            () = at(next) => {}
-        }
-        if let Some(route) = route.upgrade() {
-            route.expire();
-        }
     }
 }
 

@@ -1,18 +1,24 @@
 //! A route as a configuration writes it, and what that means.
 
+mod limits;
+mod peers;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use limits::{ExcessSpec, LimitsSpec, QueueSpec};
+pub use peers::{KeepAliveSpec, ProxyProtocolSpec, VersionSpec};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::config::{Bind, HELD, LocalPort, Timeouts};
+use super::config::{Bind, LocalPort, Timeouts};
 use crate::fault::FaultSpec;
+use crate::spec::again::OrEmpty;
 use crate::spec::pattern::{ipv4, ipv6};
-use crate::spec::{Field, Limit, Millis, Name, Period, Probability, Size};
-use crate::upstream::Endpoint;
+use crate::spec::{Complaint, Field, Limit, Millis, Name, Period, Probability};
+use crate::upstream::UpstreamSpec;
 
 /// A local port, where its connections go, and what goes wrong with them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,9 +37,9 @@ pub struct RouteSpec {
     /// false keeps the route and does not listen. Left out: true.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub enabled: Field<bool>,
-    /// Where connections go: `host:port`, `[v6]:port`, or `builtin:NAME`.
+    /// Where connections go: `host:port`, `[v6]:port`, `builtin:NAME`, a list of these in failover order, or an object.
     #[serde(skip_serializing_if = "Field::is_absent")]
-    pub upstream: Field<Endpoint>,
+    pub upstream: Field<UpstreamSpec>,
     /// The share of connections that are accepted and at once closed, 0..1. Short for a drop fault.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub drop_rate: Field<Probability>,
@@ -55,22 +61,24 @@ pub struct RouteSpec {
     /// How much there may be of things.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub limits: Field<LimitsSpec>,
-}
-
-/// How much there may be of things on a route.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default, expecting = "a mapping of limits such as {held: 1MiB}")]
-#[schemars(deny_unknown_fields)]
-pub struct LimitsSpec {
-    /// How many bytes the faults of one direction may hold; then the sender waits. Left out: 1MiB.
+    /// How a vanished peer is found, on both sides. Left out: the system's way.
     #[serde(skip_serializing_if = "Field::is_absent")]
-    pub held: Field<Size>,
+    pub keepalive: Field<OrEmpty<KeepAliveSpec>>,
+    /// Who is told of the client's address, and who is believed. Left out: nobody.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub proxy_protocol: Field<OrEmpty<ProxyProtocolSpec>>,
 }
 
-impl LimitsSpec {
-    /// How many bytes the faults of one direction may hold: at least one, or nothing would ever move.
-    pub fn held(&self) -> usize {
-        self.held.get().map_or(HELD, |size| usize::try_from(size.bytes()).unwrap_or(usize::MAX)).max(1)
+impl RouteSpec {
+    /// What cannot be beside each other in the route, its faults left aside.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        let mut found = Vec::new();
+        found.extend(self.upstream.get().into_iter().flat_map(|part| part.complaints(self.upstream.node())));
+        found.extend(self.timeouts.get().into_iter().flat_map(TimeoutsSpec::complaints));
+        found.extend(self.limits.get().into_iter().flat_map(LimitsSpec::complaints));
+        found.extend(self.keepalive.get().into_iter().flat_map(|part| part.0.complaints()));
+        found.extend(self.proxy_protocol.get().into_iter().flat_map(|part| part.0.complaints()));
+        found
     }
 }
 
@@ -98,8 +106,8 @@ pub struct TimeoutsSpec {
 }
 
 impl TimeoutsSpec {
-    /// The fields with their words, to see whether one is zero.
-    pub fn zeros(&self) -> impl Iterator<Item = (&'static str, Option<crate::spec::NodeId>)> {
+    /// What ends every connection at once.
+    fn complaints(&self) -> impl Iterator<Item = Complaint> {
         let limit = |field: &Field<Limit>| field.get().and_then(|limit| limit.get());
         let period = |field: &Field<Period>| field.get().map(|period| period.get());
         [
@@ -110,7 +118,14 @@ impl TimeoutsSpec {
         ]
         .into_iter()
         .filter(|(_, time, _)| *time == Some(Duration::ZERO))
-        .map(|(word, _, node)| (word, node))
+        .map(|(word, _, node)| Complaint {
+            help: Some("take the line away for the default"),
+            ..Complaint::new(
+                node,
+                format!("timeouts.{word} must be more than zero"),
+                "no connection would live",
+            )
+        })
     }
 
     /// The defaults, with what is written in their place.

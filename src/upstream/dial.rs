@@ -1,15 +1,16 @@
-//! Reaching an upstream: in the connection's own task, all its addresses, within one time limit.
+//! Reaching one endpoint at any of its addresses, within one time limit.
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::builtin::BuiltinStream;
-use super::{Address, Endpoint, Host};
+use super::race::{interleaved, race};
+use super::{Address, Descriptors, Host, Leave, ResolveError, Resolver};
 use crate::observe::ConnectResult;
 
 /// A reached upstream.
@@ -20,16 +21,13 @@ pub enum Link {
     Builtin(BuiltinStream),
 }
 
-/// Why an upstream was not reached.
+/// Why an endpoint was not reached.
 #[derive(Debug, Error)]
 pub enum DialError {
-    /// The name has no address.
-    #[error("name not found")]
-    NoAddress,
     /// The name could not be resolved.
-    #[error("name not resolved: {0}")]
-    Resolve(#[source] io::Error),
-    /// No address took the connection; the last one said this.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// No address took the connection; the last to fail said this.
     #[error("{}", reason(.0))]
     Connect(#[source] io::Error),
     /// Nothing answered in time.
@@ -38,10 +36,15 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// As if it had refused.
+    pub(super) fn refused() -> Self {
+        DialError::Connect(io::ErrorKind::ConnectionRefused.into())
+    }
+
     /// What it counts as.
     pub fn result(&self) -> ConnectResult {
         match self {
-            DialError::NoAddress | DialError::Resolve(_) => ConnectResult::Error,
+            DialError::Resolve(_) => ConnectResult::Error,
             DialError::Timeout => ConnectResult::Timeout,
             DialError::Connect(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => ConnectResult::Refused,
@@ -52,48 +55,54 @@ impl DialError {
     }
 }
 
-/// Connects to an endpoint within `limit`.
-pub async fn dial(endpoint: &Endpoint, limit: Duration) -> Result<Link, DialError> {
-    match endpoint {
-        Endpoint::Builtin(builtin) => Ok(Link::Builtin(BuiltinStream::new(*builtin))),
-        Endpoint::Address(address) => dial_address(address, Instant::now() + limit).await.map(Link::Tcp),
-    }
+/// Opens connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    resolver: Arc<Resolver>,
+    /// Who gives leave for a second descriptor and more while addresses are raced; none: there are enough.
+    descriptors: Option<Arc<dyn Descriptors>>,
 }
 
-async fn dial_address(address: &Address, until: Instant) -> Result<TcpStream, DialError> {
-    let addresses = match timeout_at(until, resolve(address)).await {
-        Ok(resolved) => resolved.map_err(DialError::Resolve)?,
-        Err(_) => return Err(DialError::Timeout),
-    };
-    let mut failure = DialError::NoAddress;
-    for (i, address) in addresses.iter().enumerate() {
-        // An address that does not answer may not use up the time of those behind it.
-        let now = Instant::now();
-        let share = until.saturating_duration_since(now) / (addresses.len() - i) as u32;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
-                let _ = stream.set_nodelay(true);
-                // The urgent byte stays in its place in the stream.
-                let _ = socket2::SockRef::from(&stream).set_out_of_band_inline(true);
-                return Ok(stream);
+impl Dialer {
+    /// That asks this resolver for names.
+    pub fn new(resolver: Arc<Resolver>) -> Self {
+        Dialer { resolver, descriptors: None }
+    }
+
+    /// The same, drawing on these descriptors for every attempt beside another one.
+    pub fn drawing_on(self, descriptors: Arc<dyn Descriptors>) -> Self {
+        Dialer { descriptors: Some(descriptors), ..self }
+    }
+
+    /// Connects to an address before `until`: to the first of its addresses that takes the connection.
+    pub async fn connect(&self, address: &Address, until: Instant) -> Result<TcpStream, DialError> {
+        let stream = match &address.host {
+            Host::Ip(ip) => {
+                let connected = timeout_at(until, TcpStream::connect((*ip, address.port))).await;
+                connected.map_err(|_| DialError::Timeout)?.map_err(DialError::Connect)?
             }
-            Ok(Err(e)) => failure = DialError::Connect(e),
-            Err(_) => failure = DialError::Timeout,
-        }
-    }
-    Err(failure)
-}
-
-async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
-    match &address.host {
-        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, address.port)]),
-        Host::Name(name) => Ok(tokio::net::lookup_host((&**name, address.port)).await?.collect()),
+            Host::Name(name) => {
+                let found = timeout_at(until, self.resolver.addresses(name)).await;
+                let found = found.map_err(|_| DialError::Timeout)??;
+                let with_port = |ip| SocketAddr::new(ip, address.port);
+                let addresses: Vec<_> = interleaved(&found).into_iter().map(with_port).collect();
+                let beside = || match &self.descriptors {
+                    Some(descriptors) => descriptors.take(),
+                    None => Some(Box::new(()) as Leave),
+                };
+                race(&addresses, until, TcpStream::connect::<SocketAddr>, beside).await?
+            }
+        };
+        // Small messages must not wait for each other. Where it cannot be set the stream is dead, and says so.
+        let _ = stream.set_nodelay(true);
+        // The urgent byte stays in its place in the stream.
+        let _ = socket2::SockRef::from(&stream).set_out_of_band_inline(true);
+        Ok(stream)
     }
 }
 
 /// What the system said, in the words people search for.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
@@ -107,29 +116,93 @@ fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::future::{Future, ready};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+    use std::pin::Pin;
+    use std::time::Duration;
 
     use super::*;
+    use crate::upstream::Resolve;
 
-    fn local(port: u16) -> Endpoint {
-        Endpoint::Address(Address { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port })
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// Gives these addresses to every name; none: it fails.
+    #[derive(Debug)]
+    struct Names(Option<Vec<IpAddr>>);
+
+    impl Resolve for Names {
+        fn lookup<'a>(
+            &'a self,
+            _name: &'a str,
+        ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>> {
+            Box::pin(ready(self.0.clone().ok_or_else(|| io::Error::other("SERVFAIL"))))
+        }
+    }
+
+    async fn dial(addresses: Option<Vec<IpAddr>>, port: u16) -> Result<TcpStream, DialError> {
+        let dialer = Dialer::new(Resolver::new(Arc::new(Names(addresses))));
+        let address = Address { host: Host::Name("db.internal".into()), port };
+        dialer.connect(&address, Instant::now() + Duration::from_secs(5)).await
+    }
+
+    fn listening() -> (TcpListener, u16) {
+        let listener = TcpListener::bind((HERE, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    fn nobody() -> u16 {
+        listening().1
     }
 
     #[tokio::test]
     async fn a_port_where_nobody_listens_refuses_at_once() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = Address { host: Host::Ip(HERE), port: nobody() };
         let started = Instant::now();
-        let error = dial(&local(free), Duration::from_secs(5)).await.err().expect("nobody listens");
+        let until = started + Duration::from_secs(5);
+        let error =
+            Dialer::new(Resolver::system()).connect(&address, until).await.expect_err("nobody listens");
         assert_eq!((error.to_string().as_str(), error.result().word()), ("connection refused", "refused"));
         assert!(started.elapsed() < Duration::from_secs(1));
     }
 
     #[tokio::test]
-    async fn a_name_tries_all_its_addresses() {
-        // On most machines `localhost` is ::1 and 127.0.0.1; only the latter listens here.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let name = Endpoint::Address(Address { host: Host::Name("localhost".into()), port });
-        assert!(matches!(dial(&name, Duration::from_secs(5)).await, Ok(Link::Tcp(_))));
+    async fn a_name_whose_first_address_does_not_listen_is_reached_at_the_next() {
+        let (_listener, port) = listening();
+        let stream = dial(Some(vec![Ipv6Addr::LOCALHOST.into(), HERE]), port).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), SocketAddr::new(HERE, port));
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_last_of_sixty_four_addresses_is_reached() {
+        let (_listener, port) = listening();
+        let mut addresses: Vec<IpAddr> = (2..65).map(|i| Ipv4Addr::new(127, 0, 0, i).into()).collect();
+        addresses.push(HERE);
+        let stream = dial(Some(addresses), port).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), SocketAddr::new(HERE, port));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_address_takes_is_told_as_the_last_one_said() {
+        let error = dial(Some(vec![Ipv4Addr::new(127, 0, 0, 2).into(), HERE]), nobody()).await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.result().word()), ("connection refused", "refused"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_resolved_is_told_as_such() {
+        let error = dial(None, 1).await.unwrap_err();
+        assert_eq!(error.to_string(), "name not resolved: SERVFAIL");
+        let error = dial(Some(Vec::new()), 1).await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.result().word()), ("name not found", "error"));
+    }
+
+    #[tokio::test]
+    async fn localhost_is_a_name_like_others() {
+        // On most machines it is ::1 and 127.0.0.1; only the latter listens here.
+        let (_listener, port) = listening();
+        let name = Address { host: Host::Name("localhost".into()), port };
+        let until = Instant::now() + Duration::from_secs(5);
+        assert!(Dialer::new(Resolver::system()).connect(&name, until).await.is_ok());
     }
 }

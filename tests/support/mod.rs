@@ -12,6 +12,8 @@ mod client;
 mod daemon;
 mod event;
 mod http;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod proc;
 mod scope;
 mod setup;
@@ -26,13 +28,22 @@ pub(crate) use client::{
 pub(crate) use daemon::{Daemon, bare};
 pub(crate) use event::{Event, Events};
 pub(crate) use http::{Answer, Api, EventStream, read_answer};
+#[cfg(target_os = "linux")]
+pub(crate) use namespace::Namespace;
 pub(crate) use proc::{cpu_time, descriptors, listening_ports, queues, resident};
 pub(crate) use scope::{heavy, within};
 pub(crate) use setup::{Setup, route};
 pub(crate) use stream::{DOWN, UP, both_ways, faults, flood, lateness, median, pair, timed};
 pub(crate) use upstream::{Gate, Listener, Upstream, unanswering, unused_address, unused_port};
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
+
+/// Says something that is to be seen although the test passes.
+pub(crate) fn loudly(what: &str) {
+    // Not by a macro: their output is shown only when a test fails.
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
 
 /// Waits until `fact` holds, asking often; panics with `what` when it does not within `limit`.
 pub(crate) fn eventually(limit: Duration, what: &str, mut fact: impl FnMut() -> bool) {

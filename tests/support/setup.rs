@@ -10,10 +10,12 @@ pub(crate) fn route(name: &str, upstream: impl Display, rest: &str) -> String {
     fixed_route(name, "auto", upstream, rest)
 }
 
-/// The same with a port.
+/// The same with a port. An upstream that is a flow mapping stands as it is.
 pub(crate) fn fixed_route(name: &str, port: impl Display, upstream: impl Display, rest: &str) -> String {
     let comma = if rest.is_empty() { "" } else { ", " };
-    format!("  - {{name: {name}, localPort: {port}, upstream: \"{upstream}\"{comma}{rest}}}")
+    let upstream = upstream.to_string();
+    let quote = if upstream.starts_with('{') { "" } else { "\"" };
+    format!("  - {{name: {name}, localPort: {port}, upstream: {quote}{upstream}{quote}{comma}{rest}}}")
 }
 
 /// A configuration and a command line.

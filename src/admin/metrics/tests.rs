@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
+use std::time::UNIX_EPOCH;
 
 use tokio_util::task::TaskTracker;
 
@@ -8,10 +9,12 @@ use super::*;
 use crate::admin::stats::Stats;
 use crate::fault::dice::Dice;
 use crate::fault::{Effect, Fault};
-use crate::observe::{Bytes, ConnectionRef, Emitter, Fact, Firing, Meter};
+use crate::observe::{
+    AcceptError, Bytes, ConnectResult, ConnectionRef, Direction, Emitter, Ending, Fact, Firing, Meter, Side,
+};
 use crate::relay::Stop;
-use crate::route::{Bind, Budget, Common, HELD, LocalPort, RouteConfig, Timeouts};
-use crate::upstream::{Builtin, Endpoint};
+use crate::route::{Bind, Budget, Common, Limits, LocalPort, RouteConfig, Timeouts};
+use crate::upstream::{BreakerConfig, Builtin, Endpoint, HealthConfig, PoolConfig, Trip, UpstreamConfig};
 
 type Labels = BTreeMap<String, String>;
 
@@ -140,6 +143,7 @@ struct Daemon {
 impl Daemon {
     fn new(routes: &[(&str, &[&str])]) -> Daemon {
         let common = Common {
+            dialer: crate::upstream::Dialer::new(crate::upstream::Resolver::system()),
             dice: Dice::new(1),
             emitter: Emitter::default(),
             budget: Budget::new(100),
@@ -197,7 +201,7 @@ impl Daemon {
         let route = &self.routes[0];
         let of = ConnectionRef { route: route.name().clone(), number, id: number, client };
         self.tell(Fact::ConnectionOpened { of: of.clone() });
-        let upstream = route.upstream_text();
+        let upstream = route.endpoints()[0].address.clone();
         let duration = Duration::from_millis(3);
         self.tell(Fact::UpstreamConnected { of: of.clone(), upstream, duration });
         for way in route.fault_counts() {
@@ -205,6 +209,7 @@ impl Daemon {
                 stats: way.stats,
                 name: way.fault,
                 effect: way.effect,
+                upstream: None,
                 direction: way.direction,
                 draw: None,
                 delay: None,
@@ -229,7 +234,7 @@ impl Daemon {
     fn failed(&self, result: ConnectResult) {
         let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let of = ConnectionRef { route: self.routes[0].name().clone(), number: 1, id: 1, client };
-        let (upstream, error) = (self.routes[0].upstream_text(), result.word().into());
+        let (upstream, error) = (self.routes[0].endpoints()[0].address.clone(), result.word().into());
         self.tell(Fact::UpstreamFailed { of, upstream, duration: Duration::from_secs(5), error, result });
     }
 }
@@ -240,16 +245,30 @@ fn named(name: &str) -> Fault {
     Fault { name: name.into(), direction: crate::fault::Directions::Both, ..Fault::new(effect) }
 }
 
+/// An upstream of which there is everything to tell. Nobody asks after it: its route does not listen.
+fn watched() -> UpstreamConfig {
+    let mut upstream =
+        UpstreamConfig::from(vec![Endpoint::Builtin(Builtin::Echo), "127.0.0.1:1".parse().unwrap()]);
+    let second = Duration::from_secs(1);
+    upstream.health = Some(HealthConfig { interval: second, timeout: second, rise: 1, fall: 1, http: None });
+    upstream.breaker =
+        Some(BreakerConfig { trip: Trip::Failures(5), window: second, open: second, probes: 1 });
+    upstream.pool = Some(PoolConfig { size: 1, max_age: second });
+    upstream
+}
+
 fn config(name: &str, faults: Vec<Fault>) -> RouteConfig {
     RouteConfig {
         name: name.into(),
         local_port: LocalPort::Auto,
         bind: Bind::Any,
         enabled: true,
-        upstream: Endpoint::Builtin(Builtin::Echo),
+        upstream: watched(),
         faults,
         timeouts: Timeouts::default(),
-        held: HELD,
+        limits: Limits::default(),
+        keepalive: None,
+        proxy_protocol: Default::default(),
     }
 }
 
@@ -288,6 +307,12 @@ fn every_metric_is_told_in_both_formats_with_the_labels_that_the_list_names() {
         "control_calls_total",
         "log_lines_dropped_total",
         "panics_total",
+        "connections_waiting",
+        "upstream_up",
+        "upstream_checks_total",
+        "upstream_connections",
+        "breaker_state",
+        "pool_connections",
     ] {
         assert!(names.contains(promised), "{promised}");
     }

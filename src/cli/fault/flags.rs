@@ -144,6 +144,8 @@ mod tests {
             long(of("hang").unwrap()),
             ["close-after", "client", "enabled", "every", "for", "name", "probability", "skip", "times"]
         );
+        let aims = |effect| long(of(effect).unwrap()).contains(&"endpoint");
+        assert_eq!(["latency", "refuseConnect", "connectDelay", "drop"].map(aims), [true, true, true, false]);
         let all = long(of_all());
         assert!(all.contains(&"delay") && all.contains(&"enabled") && !all.contains(&"name"), "{all:?}");
         let how = of_all().iter().find(|flag| flag.key == "how").unwrap();
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(value("latency", "delay", "200ms"), json!("200ms"));
         assert_eq!(value("latency", "delay", "200"), json!("200"));
         assert_eq!(value("latency", "name", "7"), json!("7"));
+        assert_eq!(value("refuseConnect", "endpoint", "[::1]:80"), json!("[::1]:80"));
         assert_eq!(value("drop", "probability", "0.3"), json!(0.3));
         assert_eq!(value("drop", "enabled", "false"), json!(false));
         assert_eq!(value("limit", "bytes", "1024"), json!(1024));

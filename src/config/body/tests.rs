@@ -266,6 +266,40 @@ fn a_fault_can_be_patched() {
     );
 }
 
+#[test]
+fn a_patch_of_an_upstream_is_laid_over_its_long_form() {
+    let plain = patched(r#"{"upstream": {"breaker": {}}}"#);
+    assert_eq!((plain.upstream.to_string(), plain.upstream.breaker.is_some()), ("x:1".to_owned(), true));
+    let patched = |current: &RouteConfig, patch: &str| patched_route(patch.as_bytes(), current, &running());
+    let more =
+        patched(&plain, r#"{"upstream": {"health": {"rise": 5}, "breaker": {"failures": 2}}}"#).unwrap();
+    assert_eq!(more.upstream.health.as_ref().map(|health| (health.rise, health.fall)), Some((5, 3)));
+    assert_eq!(patched(&more, r#"{"upstream": {"health": null, "breaker": null}}"#).unwrap(), web());
+    assert_eq!(patched(&more, r#"{"upstream": ["x:1"]}"#).unwrap(), web());
+    let two = patched(&web(), r#"{"upstream": ["x:1", "y:1"]}"#).unwrap();
+    let two = patched(&two, r#"{"upstream": {"balance": "random"}}"#).unwrap();
+    assert_eq!(two.upstream.to_string(), "x:1, y:1");
+    assert_eq!(
+        refused_patch(r#"{"upstream": {"endpoints": null}}"#),
+        ["refused", "/upstream `endpoints` is missing in `upstream`"]
+    );
+    assert_eq!(
+        refused_patch(r#"{"upstream": {"breaker": {"failures": 3, "share": 0.5}}}"#),
+        ["refused", "/upstream/breaker/share a breaker has `failures` or a `share`, not both"]
+    );
+}
+
+#[test]
+fn a_fault_is_aimed_at_an_endpoint_of_its_route() {
+    let aimed = |at: &str| fault(format!(r#"{{"noop": {{"endpoint": "{at}"}}}}"#).as_bytes(), &web(), None);
+    assert!(aimed("x:1").is_ok());
+    assert_eq!(told(aimed("x:2")), ["refused", "/noop/endpoint `x:2` is no endpoint of this route"]);
+    let mut route = web();
+    route.faults.push(aimed("x:1").unwrap());
+    let moved = patched_route(br#"{"upstream": "y:1"}"#, &route, &running());
+    assert_eq!(told(moved), ["refused", "/faults/4/noop/endpoint `x:1` is no endpoint of this route"]);
+}
+
 /// Something that may stand where a value belongs, good or bad.
 fn any_value() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
@@ -279,6 +313,8 @@ fn any_value() -> impl Strategy<Value = String> {
         Just("0.5"),
         Just("\"1s\""),
         Just("\"x:1\""),
+        Just("[\"x:1\", \"y:1\"]"),
+        Just("\"9/s\""),
         Just("\"web\""),
         Just("\"noop\""),
         Just("\"auto\""),
@@ -321,6 +357,15 @@ fn any_object(value: impl Strategy<Value = String>) -> impl Strategy<Value = Str
         "for",
         "every",
         "x-y",
+        "endpoints",
+        "health",
+        "breaker",
+        "pool",
+        "share",
+        "rate",
+        "burst",
+        "keepalive",
+        "endpoint",
         "routes",
         "admin",
         "seed",

@@ -2,6 +2,7 @@ use crate::config::Config;
 use crate::fault::{Effect, Fault, Noop};
 use crate::observe::Filter;
 use crate::route::LocalPort;
+use crate::upstream::Endpoint;
 
 /// Two routes, `a` on 15001 and `b` on 15002.
 fn config() -> Config {
@@ -81,4 +82,32 @@ fn faults_made_by_hand_are_looked_at() {
         said(|config| config.routes[0].faults = vec![never]),
         "the fault `never` of the route `a` would take nobody"
     );
+}
+
+#[test]
+fn upstreams_and_limits_made_by_hand_are_looked_at() {
+    let endpoint = |text: &str| text.parse::<Endpoint>().unwrap();
+    assert_eq!(
+        said(|config| config.routes[0].upstream.endpoints.clear()),
+        "an upstream needs at least one endpoint"
+    );
+    assert_eq!(
+        said(|config| config.routes[0].upstream = vec![endpoint("x:1"), endpoint("x:1")].into()),
+        "two endpoints of this upstream are the same"
+    );
+    assert_eq!(
+        said(|config| config.routes[0].upstream.endpoints[0].weight = 0),
+        "upstream[0].weight of the route `a`: weight 0 is not within 1..1000"
+    );
+    assert_eq!(
+        said(|config| config.routes[0].limits.burst = Some(5)),
+        "`burst` has no meaning without `rate`"
+    );
+    assert_eq!(
+        said(|config| config.routes[0].limits.connections = Some(0)),
+        "limits.connections of the route `a`: connections 0 is not within 1..1000000"
+    );
+    let mut aimed = noop("aimed");
+    aimed.trigger.endpoint = Some(endpoint("y:1"));
+    assert_eq!(said(|config| config.routes[0].faults = vec![aimed]), "`y:1` is no endpoint of this route");
 }

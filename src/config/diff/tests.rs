@@ -84,6 +84,50 @@ fn a_fault_that_changes() {
     assert_eq!(told, expected);
 }
 
+/// The differences between two texts of a route's upstream, limits and the like.
+fn between(old: &str, new: &str) -> Vec<String> {
+    let config = |text: &str| {
+        Config::from_text(&format!("routes: [{{name: web, localPort: 15001, {text}}}]")).unwrap()
+    };
+    changes(&config(old), &config(new)).into_iter().map(|change| change.text).collect()
+}
+
+#[test]
+fn what_changes_inside_an_upstream() {
+    assert_eq!(between("upstream: 'a:1'", "upstream: ['a:1', 'b:1']"), ["web.upstream a:1 → [a:1, b:1]"]);
+    assert_eq!(
+        between(
+            "upstream: {endpoints: ['a:1'], health: {}}",
+            "upstream: {endpoints: ['a:1', {address: 'b:1', weight: 2}], health: {interval: 1s}, pool: {}}"
+        ),
+        [
+            "web.upstream.endpoints [a:1] → [a:1, {address: b:1, weight: 2}]",
+            "web.upstream.health.interval 2s → 1s",
+            "web.upstream.pool none → {maxAge: 1m, size: 4}",
+        ]
+    );
+    assert_eq!(
+        between("upstream: 'a:1'", "upstream: {endpoints: ['a:1'], balance: random}"),
+        ["web.upstream.balance first → random"]
+    );
+}
+
+#[test]
+fn what_changes_among_the_limits_of_a_route() {
+    assert_eq!(
+        between(
+            "upstream: 'a:1', keepalive: {}",
+            "upstream: 'a:1', limits: {rate: 100/s, burst: 20}, keepalive: {count: 3}, proxyProtocol: {send: v2}"
+        ),
+        [
+            "web.limits.burst none → 20",
+            "web.limits.rate none → 100/s",
+            "web.keepalive.count 6 → 3",
+            "web.proxyProtocol none → {send: v2}",
+        ]
+    );
+}
+
 #[test]
 fn another_order_is_told_once() {
     assert_eq!(texts(|config| config.routes.swap(0, 2)), ["routes in another order"]);

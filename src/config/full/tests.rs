@@ -9,12 +9,17 @@ use proptest::prelude::*;
 
 use crate::config::{Admin, Config, Drain, body, load};
 use crate::fault::{
-    Bandwidth, Blackhole, Change, Corrupt, Delay, Directions, Distribution, Drop, Effect, Fault, Hang, How,
-    Latency, Limit, Loss, Noop, Reset, Shared, Slice, SlowClose, Stage, Stall, Then, Trigger,
+    Bandwidth, Blackhole, Change, ConnectDelay, Corrupt, Delay, Directions, Distribution, Drop, Effect,
+    Fault, Hang, How, Latency, Limit, Loss, Noop, RefuseConnect, Reset, Shared, Slice, SlowClose, Stage,
+    Stall, Then, Trigger,
 };
 use crate::observe::{Filter, Format, LogConfig};
-use crate::route::{Bind, LocalPort, RouteConfig, Timeouts};
-use crate::spec::{After, Cidr, Period, Probability, Rate, Size};
+use crate::route::{Bind, Excess, KeepAlive, Limits, LocalPort, ProxyProtocol, RouteConfig, Timeouts};
+use crate::spec::{After, Cidr, Frequency, Period, Probability, Rate, Size};
+use crate::upstream::{
+    Balance, BreakerConfig, Endpoint, HeaderVersion, HealthConfig, HttpCheck, PoolConfig, Target, Trip,
+    UpstreamConfig, WhenAllDown,
+};
 
 fn written(config: &Config) -> String {
     serde_json::to_string(&config.document()).unwrap()
@@ -131,6 +136,12 @@ fn effect() -> impl Strategy<Value = Effect> {
             period().prop_map(|delay| Effect::SlowClose(SlowClose { delay })),
             Just(Effect::Noop(Noop {})),
         ];
+    let dial = prop_oneof![
+        Just(Effect::RefuseConnect(RefuseConnect {})),
+        (period(), period(), distribution()).prop_map(|(delay, jitter, distribution)| Effect::ConnectDelay(
+            ConnectDelay { delay, jitter, distribution }
+        )),
+    ];
     let ending = prop_oneof![
         (probability(), change).prop_map(|(rate, how)| Effect::Corrupt(Corrupt { rate, how })),
         (size(), then).prop_map(|(bytes, then)| Effect::Limit(Limit { bytes, then })),
@@ -138,17 +149,21 @@ fn effect() -> impl Strategy<Value = Effect> {
         option::of(period()).prop_map(|close_after| Effect::Blackhole(Blackhole { close_after })),
         (after(), option::of(period())).prop_map(|(after, hold)| Effect::Stall(Stall { after, hold })),
     ];
-    prop_oneof![accept, timed, ending]
+    prop_oneof![accept, dial, timed, ending]
+}
+
+fn cidr() -> impl Strategy<Value = Cidr> {
+    prop_oneof![Just("10.0.0.0/8"), Just("::1"), Just("fd00::/8"), Just("0.0.0.0/0"), Just("1.2.3.4")]
+        .prop_map(|text| text.parse().unwrap())
 }
 
 fn trigger() -> impl Strategy<Value = Trigger> {
-    let cidr =
-        prop_oneof![Just("10.0.0.0/8"), Just("::1"), Just("fd00::/8"), Just("0.0.0.0/0"), Just("1.2.3.4")];
-    let client = option::of(cidr.prop_map(|text| text.parse::<Cidr>().unwrap()));
+    let client = option::of(cidr());
     let lasts = option::of(positive().prop_map(Period::new));
     let count = prop_oneof![1..10u64, Just(u64::MAX)];
     (any::<bool>(), client, any::<u64>(), count.clone(), probability(), option::of(count), lasts).prop_map(
         |(enabled, client, skip, every, probability, times, lasts)| Trigger {
+            endpoint: None,
             enabled,
             client,
             skip,
@@ -164,7 +179,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     let direction =
         prop_oneof![Just(Directions::Upstream), Just(Directions::Downstream), Just(Directions::Both)];
     (name(), direction, trigger(), effect()).prop_map(|(name, direction, trigger, effect)| {
-        let direction = if effect.stage() == Stage::Accept { Directions::default() } else { direction };
+        let direction = if effect.stage() != Stage::Stream { Directions::default() } else { direction };
         Fault { name, direction, trigger, effect }
     })
 }
@@ -173,22 +188,135 @@ fn bind() -> impl Strategy<Value = Bind> {
     prop_oneof![Just(Bind::Any), any::<IpAddr>().prop_map(Bind::Ip)]
 }
 
-fn route() -> impl Strategy<Value = RouteConfig> {
-    let upstream = prop_oneof![
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let text = prop_oneof![
         Just("builtin:echo".to_owned()),
         Just("DB.internal.:5432".to_owned()),
         (any::<IpAddr>(), 1..=65535u16)
             .prop_map(|(ip, port)| std::net::SocketAddr::new(ip, port).to_string()),
     ];
+    text.prop_map(|text| text.parse().unwrap())
+}
+
+fn health() -> impl Strategy<Value = HealthConfig> {
+    let host = prop_oneof![Just("app.internal"), Just("[::1]:80"), Just("10.0.0.1")];
+    let http = ("/[!-~]{0,9}", 100..600u16, option::of(host.prop_map(str::to_owned)))
+        .prop_map(|(path, status, host)| HttpCheck { path, status, host });
+    (positive(), positive(), 1..=1000u32, 1..=1000u32, option::of(http)).prop_map(
+        |(interval, timeout, rise, fall, http)| {
+            let interval = interval.max(Duration::from_millis(10));
+            HealthConfig { interval, timeout, rise, fall, http }
+        },
+    )
+}
+
+fn breaker() -> impl Strategy<Value = BreakerConfig> {
+    let share = probability().prop_filter("more than none", |share| share.get() > 0.0);
+    let trip = prop_oneof![
+        (1..=1000u32).prop_map(Trip::Failures),
+        (share, 1..=1000u32).prop_map(|(share, minimum)| Trip::Share { share, minimum }),
+    ];
+    (trip, positive(), positive(), 1..=1000u32).prop_map(|(trip, window, open, probes)| BreakerConfig {
+        trip,
+        window,
+        open,
+        probes,
+    })
+}
+
+fn targets() -> impl Strategy<Value = Vec<Target>> {
+    let target = (endpoint(), prop_oneof![Just(1u32), 1..=1000u32])
+        .prop_map(|(endpoint, weight)| Target { endpoint, weight });
+    vec(target, 1..5).prop_map(|mut targets: Vec<Target>| {
+        targets.sort_by_key(|target| target.endpoint.to_string());
+        targets.dedup_by(|a, b| a.endpoint == b.endpoint);
+        targets
+    })
+}
+
+fn upstream() -> impl Strategy<Value = UpstreamConfig> {
+    let balance = prop_oneof![
+        Just(Balance::First),
+        Just(Balance::RoundRobin),
+        Just(Balance::Random),
+        Just(Balance::LeastConnections)
+    ];
+    let when_all_down = prop_oneof![Just(WhenAllDown::Try), Just(WhenAllDown::Refuse)];
+    let pool = (1..=1000u32, positive())
+        .prop_map(|(size, max_age)| PoolConfig { size, max_age: max_age.max(Duration::from_millis(100)) });
+    let more = (balance, when_all_down, option::of(health()), option::of(breaker()), option::of(pool));
+    let full = (targets(), more).prop_map(|(endpoints, (balance, when_all_down, health, breaker, pool))| {
+        UpstreamConfig { endpoints, balance, when_all_down, health, breaker, pool }
+    });
+    let listed = targets().prop_map(|endpoints| UpstreamConfig { endpoints, ..Vec::new().into() });
+    prop_oneof![endpoint().prop_map(UpstreamConfig::from), listed, full]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let frequency = (1..=1_000_000u32, 0..3usize)
+        .prop_map(|(times, unit)| format!("{times}/{}", ["s", "m", "h"][unit]).parse::<Frequency>().unwrap());
+    let count = || 1..=1_000_000u32;
+    let queue = (count(), positive()).prop_map(|(size, timeout)| Excess::Queue { size, timeout });
+    let parts =
+        (option::of(count()), option::of(frequency), option::of(count()), option::of(queue), 1..usize::MAX);
+    parts.prop_map(|(connections, rate, burst, queue, held)| Limits {
+        connections,
+        rate,
+        burst: burst.filter(|_| rate.is_some()),
+        excess: queue.filter(|_| rate.is_some() || connections.is_some()).unwrap_or_default(),
+        held,
+    })
+}
+
+fn keepalive() -> impl Strategy<Value = KeepAlive> {
+    let seconds = || (1..=32_400u64).prop_map(Duration::from_secs);
+    let user = (1_000_000..=2_000_000_000_000u64).prop_map(Duration::from_nanos);
+    (seconds(), seconds(), 1..=127u32, option::of(user))
+        .prop_map(|(idle, interval, count, user_timeout)| KeepAlive { idle, interval, count, user_timeout })
+}
+
+fn proxy_protocol() -> impl Strategy<Value = ProxyProtocol> {
+    let send = prop_oneof![Just(HeaderVersion::V1), Just(HeaderVersion::V2)];
+    (option::of(send), vec(cidr(), 0..3)).prop_map(|(send, accept)| ProxyProtocol { send, accept })
+}
+
+fn route() -> impl Strategy<Value = RouteConfig> {
     let timeouts = (positive(), positive(), option::of(positive()), option::of(positive()))
         .prop_map(|(connect, half_close, idle, lifetime)| Timeouts { connect, half_close, idle, lifetime });
     let port = prop_oneof![Just(LocalPort::Auto), (1..=65535u16).prop_map(LocalPort::Fixed)];
-    (name(), port, bind(), any::<bool>(), upstream, vec(fault(), 0..4), timeouts, 1..usize::MAX).prop_map(
-        |(name, local_port, bind, enabled, upstream, mut faults, timeouts, held)| {
+    let place = (name(), port, bind(), any::<bool>());
+    let terms = (timeouts, limits(), option::of(keepalive()), proxy_protocol());
+    (place, upstream(), vec((fault(), any::<prop::sample::Index>()), 0..4), terms).prop_map(
+        |(
+            (name, local_port, bind, enabled),
+            upstream,
+            faults,
+            (timeouts, limits, keepalive, proxy_protocol),
+        )| {
+            let mut faults: Vec<Fault> = faults
+                .into_iter()
+                .map(|(mut fault, index)| {
+                    // Half of those that may be are aimed at an endpoint.
+                    let aimed = fault.effect.stage() != Stage::Accept && index.index(2) == 0;
+                    let target = &upstream.endpoints[index.index(upstream.endpoints.len())];
+                    fault.trigger.endpoint = aimed.then(|| target.endpoint.clone());
+                    fault
+                })
+                .collect();
             faults.sort_by(|a, b| a.name.cmp(&b.name));
             faults.dedup_by(|a, b| a.name == b.name);
-            let upstream = upstream.parse().unwrap();
-            RouteConfig { name, local_port, bind, enabled, upstream, faults, timeouts, held }
+            RouteConfig {
+                name,
+                local_port,
+                bind,
+                enabled,
+                upstream,
+                faults,
+                timeouts,
+                limits,
+                keepalive,
+                proxy_protocol,
+            }
         },
     )
 }
