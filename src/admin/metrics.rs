@@ -22,6 +22,8 @@ pub struct View<'a> {
     pub uptime: Duration,
     /// The program's version.
     pub version: &'a str,
+    /// The commit it was built from; empty where nobody knows.
+    pub commit: &'a str,
     /// Its routes.
     pub routes: &'a [Arc<Route>],
     /// What happened apart from them.

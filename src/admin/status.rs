@@ -10,6 +10,7 @@ use super::reply::Reply;
 use super::stats::Stats;
 use super::views::StatusView;
 use super::{Format, openapi};
+use crate::observe::build;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -64,7 +65,8 @@ fn with_view<T>(state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {
         generation: status.generation,
         started: status.started,
         uptime: status.uptime,
-        version: env!("CARGO_PKG_VERSION"),
+        version: build::VERSION,
+        commit: build::COMMIT,
         routes: &routes,
         process: state.control.emitter().process(),
     })

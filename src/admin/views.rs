@@ -11,7 +11,7 @@ use super::schemas;
 use super::stats::EachWay;
 use crate::daemon::{Applied, Status};
 use crate::fault::{Fault, FaultSpec};
-use crate::observe::{BreakerState, Health, rfc3339};
+use crate::observe::{BreakerState, Health, build, rfc3339};
 use crate::route::{ConnectionView, Route, RouteConfig, RouteSpec};
 use crate::spec::Field;
 use crate::upstream::{EndpointView, Target};
@@ -145,6 +145,9 @@ pub(super) struct Checked {
 pub(super) struct StatusView {
     /// The program's version.
     version: &'static str,
+    /// The commit it was built from; left out where that is not known.
+    #[serde(skip_serializing_if = "str::is_empty", default)]
+    commit: &'static str,
     /// The number of the configuration in force.
     generation: u64,
     /// The seed in force.
@@ -285,7 +288,8 @@ impl From<Applied> for Changed {
 impl From<Status> for StatusView {
     fn from(status: Status) -> StatusView {
         StatusView {
-            version: env!("CARGO_PKG_VERSION"),
+            version: build::VERSION,
+            commit: build::COMMIT,
             generation: status.generation,
             seed: status.seed,
             uptime: status.uptime.as_secs_f64(),

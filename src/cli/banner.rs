@@ -13,7 +13,7 @@ use crate::config::Drain;
 use crate::daemon::Handle;
 use crate::fault::Fault;
 use crate::observe::text::{count, size, span};
-use crate::observe::{By, Direction, Event, Fact, Health, LogConfig, log};
+use crate::observe::{By, Direction, Event, Fact, Health, LogConfig, build, log};
 use crate::route::Route;
 use crate::spec::text::shown;
 use crate::upstream::EndpointView;
@@ -58,9 +58,9 @@ async fn first_answers(daemon: &Handle) {
 }
 
 fn table(daemon: &Handle, source: &str, control: Option<SocketAddr>, drain: Drain) -> String {
-    let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(
-        "chaos-proxy {version}   seed {}   config {}   generation {}\n\n",
+        "chaos-proxy {}   seed {}   config {}   generation {}\n\n",
+        build::brief(),
         daemon.seed(),
         shown(source),
         daemon.control().generation()

@@ -17,6 +17,12 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z", s / 3600, s / 60 % 60, s % 60)
 }
 
+/// `2026-11-20`
+pub(super) fn date(time: SystemTime) -> String {
+    let Civil { year, month, day, .. } = civil(time);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// `14:03:07Z`
 pub(super) fn time_of_day(time: SystemTime) -> String {
     let s = civil(time).second_of_day;

@@ -8,8 +8,8 @@ use super::{OfProcess, family};
 /// Each once.
 pub(super) static ALL: &[OfProcess] = &[
     (
-        family("chaos_proxy_build", Kind::Info, "The version of the program.", &["version"]),
-        |view, samples| samples.number(&[view.version], 1),
+        family("chaos_proxy_build", Kind::Info, "The version of the program.", &["version", "commit"]),
+        |view, samples| samples.number(&[view.version, view.commit], 1),
     ),
     (
         family(

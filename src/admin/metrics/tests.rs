@@ -167,6 +167,7 @@ impl Daemon {
             started: UNIX_EPOCH + Duration::from_millis(1_500),
             uptime: Duration::from_millis(2_250),
             version: "1.2.3",
+            commit: "9f2c1ab",
             routes: &self.routes,
             process: self.emitter.process(),
         }
@@ -353,7 +354,7 @@ fn counters_say_exactly_what_happened() {
         let labels = [("route", route), ("fault", fault), ("effect", effect), ("direction", direction)];
         read.value("faults_fired_total", &labels)
     };
-    assert_eq!(read.value("build_info", &[("version", "1.2.3")]), 1.0);
+    assert_eq!(read.value("build_info", &[("version", "1.2.3"), ("commit", "9f2c1ab")]), 1.0);
     assert_eq!([read.value("start_time_seconds", &[]), read.value("uptime_seconds", &[])], [1.5, 2.25]);
     assert_eq!(read.value("generation", &[]), 7.0);
     assert_eq!(
