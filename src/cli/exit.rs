@@ -20,6 +20,16 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// What each number says, for the manual.
+    pub(super) const MEANINGS: &[(&str, &str)] = &[
+        ("0", "Done; also after a drain in which every connection came to its end."),
+        ("1", "Failed while running; a command: refused, or no daemon to be reached."),
+        ("2", "What was typed is wrong: flags, or the configuration."),
+        ("3", "Could not start, for example because a port is in use. Nothing is left listening."),
+        ("4", "Drained past the deadline: connections were cut."),
+        ("130, 143", "Ended at once by a second SIGINT or SIGTERM."),
+    ];
+
     /// The number.
     pub fn code(self) -> u8 {
         match self {

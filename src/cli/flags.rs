@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use super::client::ClientFlags;
@@ -13,8 +14,9 @@ use super::events::Events;
 use super::fault::FaultCommand;
 use super::gate::{Close, Open};
 use super::healthcheck::Healthcheck;
+use super::man::Manual;
 use crate::config::{AdminSpec, Overrides};
-use crate::observe::{Filter, Format};
+use crate::observe::{Filter, Format, build};
 use crate::route::Bind;
 use crate::spec::Period;
 
@@ -25,20 +27,31 @@ Examples:
   chaos-proxy demo                                try it: no file needed
   chaos-proxy --config routes.yaml --seed 42      the same chaos again
   chaos-proxy check routes.yaml                   find every mistake in a file
-  chaos-proxy explain routes.yaml                 say in words what will happen
   chaos-proxy routes                              what listens, what goes wrong
   chaos-proxy fault add db latency --delay 200ms  break it, now
   chaos-proxy fault rm db latency                 mend it; restore: all of it
   chaos-proxy close db --connections reset        a service is down; open db: up
-  chaos-proxy connections --route db              who is connected
   chaos-proxy events --json                       everything that happens
-  chaos-proxy reload                              read the file again
 
 Ctrl-C or SIGTERM: connections under way finish, a second signal ends them.";
 
+const COMPLETIONS: &str = "\
+Examples:
+  echo 'source <(chaos-proxy completions bash)' >> ~/.bashrc
+  chaos-proxy completions zsh > \"${fpath[1]}/_chaos-proxy\"
+  chaos-proxy completions fish > ~/.config/fish/completions/chaos-proxy.fish
+  chaos-proxy completions elvish >> ~/.config/elvish/rc.elv
+  chaos-proxy completions powershell >> $PROFILE";
+
+const MANUAL: &str = "\
+Examples:
+  chaos-proxy man | man -l -
+  chaos-proxy man fault add latency | man -l -
+  chaos-proxy man --dir ~/.local/share/man/man1";
+
 /// A TCP proxy that makes the network go wrong: on purpose, exactly as asked, and the same way again tomorrow.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(version = build::VERSION, long_version = build::full(), after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) serve: ServeFlags,
@@ -142,42 +155,70 @@ impl From<LogFormat> for Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Find every mistake in configuration files; exit 0 or 2
+    #[command(after_help = "Example:\n  chaos-proxy check routes.yaml staging.yaml")]
     Check {
         /// The files; - is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
     /// Say in plain words what will happen to a connection
+    #[command(after_help = "Example:\n  chaos-proxy explain routes.yaml")]
     Explain {
         /// The configurations
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
     /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = "Example:\n  chaos-proxy schema > chaos-proxy.schema.json")]
     Schema,
     /// Serve a few routes that need no file and no upstream
     // The variables are read once, by the flags before the command: here they would beat those.
-    #[command(mut_args(|arg| arg.env(Resettable::Reset)))]
+    #[command(mut_args(|arg| arg.env(Resettable::Reset)), after_help = "Example:\n  chaos-proxy demo --seed 42")]
     Demo(ServeFlags),
     /// Show the routes of a running daemon
+    #[command(
+        after_help = "Examples:\n  chaos-proxy routes\n  chaos-proxy routes --json --url http://127.0.0.1:9474"
+    )]
     Routes(ClientFlags),
     /// Break and mend a running daemon: add, set, rm and ls faults
+    #[command(
+        after_help = "Examples:\n  chaos-proxy fault add db latency --delay 200ms\n  chaos-proxy fault rm db latency"
+    )]
     #[command(subcommand)]
     Fault(FaultCommand),
     /// Let a route listen again
+    #[command(after_help = "Example:\n  chaos-proxy open db")]
     Open(Open),
     /// Stop a route from listening, and end its connections
+    #[command(after_help = "Example:\n  chaos-proxy close db --connections reset")]
     Close(Close),
     /// Show the open connections, or end one
+    #[command(
+        after_help = "Examples:\n  chaos-proxy connections --route db\n  chaos-proxy connections --end 17 --how reset"
+    )]
     Connections(Connections),
     /// Take back every change since the file was read
+    #[command(after_help = "Example:\n  chaos-proxy restore")]
     Restore(ClientFlags),
     /// Read the configuration file again
+    #[command(after_help = "Example:\n  chaos-proxy reload")]
     Reload(ClientFlags),
     /// Show what happens, as it happens
+    #[command(after_help = "Examples:\n  chaos-proxy events --route db\n  chaos-proxy events --json")]
     Events(Events),
     /// Exit 0 if the daemon is ready, else 1
+    #[command(after_help = "Example:\n  chaos-proxy healthcheck --url http://127.0.0.1:8474")]
     Healthcheck(Healthcheck),
+    /// Print what a shell needs to complete commands and flags
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual, of the program or of a command
+    #[command(after_help = MANUAL)]
+    Man(Manual),
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ mod address;
 mod banner;
 mod check;
 mod client;
+mod completions;
 mod connections;
+mod definitions;
 mod demo;
 mod events;
 mod exit;
@@ -14,6 +16,7 @@ mod flags;
 mod gate;
 mod health;
 mod healthcheck;
+mod man;
 mod refusal;
 mod reload;
 mod routes;
@@ -65,6 +68,8 @@ pub fn main() -> ExitCode {
         Some(Command::Restore(flags)) => stop::tell(reload::restore(flags)),
         Some(Command::Reload(flags)) => stop::tell(reload::reload(flags)),
         Some(Command::Events(events)) => stop::tell(events::run(events)),
+        Some(Command::Completions { shell }) => print(&completions::run(*shell)).map(|()| Exit::Done),
+        Some(Command::Man(manual)) => stop::tell(man::run(manual)),
         Some(Command::Healthcheck(healthcheck)) => stop::tell(healthcheck::run(healthcheck)),
     };
     let exit = outcome.unwrap_or_else(|failure| {

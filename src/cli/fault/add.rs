@@ -18,6 +18,8 @@ use crate::fault::vocabulary::vocabulary;
 use crate::spec::suggest::nearest;
 use crate::spec::text::{shown, shown_short};
 
+const EXAMPLE: &str = "Example:\n  chaos-proxy fault add db latency --delay 200ms --for 30s";
+
 #[derive(Debug, Args)]
 #[command(
     override_usage = "chaos-proxy fault add ROUTE EFFECT [FLAGS]",
@@ -42,7 +44,7 @@ fn effects() -> String {
         let brief = entry.description.split([';', '.']).next().unwrap_or_default();
         text.push_str(&format!("  {:12} {brief}\n", entry.word));
     }
-    text + "\nExample:\n  chaos-proxy fault add db latency --delay 200ms --for 30s"
+    text + "\n" + EXAMPLE
 }
 
 /// What stands behind the route.
@@ -91,7 +93,8 @@ fn read(typed: &[String]) -> Result<Result<(Wanted, ClientFlags), Stop>, clap::E
     else {
         return Ok(Err(unknown(effect)));
     };
-    let command = command(word, flags);
+    let command =
+        command(word, flags).no_binary_name(true).bin_name(format!("chaos-proxy fault add ROUTE {word}"));
     let matches = command.try_get_matches_from(rest)?;
     let wanted = Wanted {
         effect: word.to_owned(),
@@ -104,18 +107,66 @@ fn read(typed: &[String]) -> Result<Result<(Wanted, ClientFlags), Stop>, clap::E
 /// The command of one effect.
 fn command(word: &'static str, flags: &'static [flags::Flag]) -> Command {
     let about = vocabulary().iter().find(|entry| entry.word == word).map_or("", |entry| &entry.description);
-    let command = Command::new(word)
-        .no_binary_name(true)
-        .bin_name(format!("chaos-proxy fault add ROUTE {word}"))
-        .max_term_width(100);
-    let command = flags::add(command, flags);
+    let command = flags::add(Command::new(word).max_term_width(100), flags);
     let at = Arg::new("at")
         .long("at")
         .value_name("N")
         .value_parser(value_parser!(usize))
         .help("Its place among the faults of the route, from 0 [default: behind them]");
     // The flags bring a description of their own, which is not that of the effect.
-    ClientFlags::augment_args(command.next_help_heading(None).arg(at)).about(about.trim_end_matches('.'))
+    ClientFlags::augment_args(command.next_help_heading(None).arg(at))
+        .about(about.trim_end_matches('.'))
+        .after_help(format!("Example:\n  chaos-proxy fault add db {}", example(word)))
+}
+
+/// The definition of `fault add` with a command for each effect: what is read in two steps, as one tree.
+pub(in crate::cli) fn with_effects(add: Command) -> Command {
+    let mut whole = Command::new("add").display_order(0).disable_help_subcommand(true);
+    whole = whole
+        .override_usage("chaos-proxy fault add ROUTE EFFECT [FLAGS]")
+        .subcommand_value_name("EFFECT")
+        .subcommand_help_heading("EFFECTS");
+    whole = whole.about(add.get_about().cloned().unwrap_or_default()).after_help(EXAMPLE);
+    whole = whole.args(add.get_arguments().filter(|arg| arg.get_id() != "effect").cloned());
+    whole.subcommands(Effect::WORDS.iter().filter_map(|word| {
+        let command = command(word, flags::of(word)?);
+        let mut named = command.clone().bin_name(format!("chaos-proxy fault add ROUTE {word}"));
+        let usage = named.render_usage().to_string();
+        Some(command.override_usage(usage.trim_start_matches("Usage: ").to_owned()))
+    }))
+}
+
+/// The same with the flags of all effects beside these, for who sees no further.
+pub(in crate::cli) fn with_flags(mut add: Command) -> Command {
+    let effects: Vec<Command> = add.get_subcommands().cloned().collect();
+    for arg in effects.iter().flat_map(Command::get_arguments) {
+        if add.get_arguments().all(|known| known.get_id() != arg.get_id()) {
+            add = add.arg(arg.clone().required(false));
+        }
+    }
+    add
+}
+
+/// An effect with flags that make sense.
+fn example(effect: &str) -> &'static str {
+    match effect {
+        "drop" => "drop --probability 0.1",
+        "hang" => "hang --close-after 3s",
+        "delay" => "delay --delay 200ms --jitter 50ms",
+        "refuseConnect" => "refuseConnect --for 30s",
+        "connectDelay" => "connectDelay --delay 2s",
+        "latency" => "latency --delay 200ms --jitter 50ms",
+        "bandwidth" => "bandwidth --rate 64KiB/s --direction upstream",
+        "slice" => "slice --size 10 --delay 5ms",
+        "corrupt" => "corrupt --rate 0.0001",
+        "loss" => "loss --rate 0.02",
+        "limit" => "limit --bytes 10KiB --then reset",
+        "reset" => "reset --after 10KiB --probability 0.02",
+        "blackhole" => "blackhole --close-after 3s",
+        "stall" => "stall --after 5s --hold 10s",
+        "slowClose" => "slowClose --delay 5s",
+        _ => "noop --times 1",
+    }
 }
 
 fn unknown(typed: &str) -> Stop {
@@ -147,6 +198,20 @@ mod tests {
         let keys = vec![("delay", "200ms".to_owned()), ("for", "30s".to_owned())];
         assert_eq!(wanted, Wanted { effect: "latency".to_owned(), keys, at: Some(0) });
         assert_eq!((client.url.as_deref(), client.json), (Some("http://h:1"), true));
+    }
+
+    /// What the help of an effect says to type is taken by the command line and, as a configuration, by the daemon.
+    #[test]
+    fn the_example_of_every_effect_is_accepted() {
+        for word in Effect::WORDS {
+            let (wanted, _) = typed(example(word)).unwrap().unwrap();
+            assert_eq!(wanted.effect, *word);
+            let keys =
+                wanted.keys.iter().map(|(key, text)| ((*key).to_owned(), flags::value(word, key, text)));
+            let fault = json!({ *word: keys.collect::<Map<_, _>>() });
+            let routes = json!({"routes": [{"localPort": 1, "upstream": "builtin:echo", "faults": [fault]}]});
+            crate::config::Config::from_text(&routes.to_string()).unwrap();
+        }
     }
 
     #[test]

@@ -64,29 +64,41 @@ pub(super) fn of(effect: &str) -> Option<&'static [Flag]> {
 /// name cannot change.
 pub(super) fn of_all() -> &'static [Flag] {
     static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
-        let mut all: Vec<Flag> = Vec::new();
+        let mut all: Vec<(Flag, Vec<&'static str>)> = Vec::new();
         for entry in vocabulary() {
             for property in entry.properties.iter().filter(|property| property.key != "name") {
                 let new = flag(property);
-                let told = format!("{}: {}", entry.word, new.help);
-                match all.iter_mut().find(|known| known.key == new.key) {
-                    Some(known) if known.own => {
-                        known.help.push_str("; ");
-                        known.help.push_str(&told);
+                match all.iter_mut().find(|(known, _)| known.key == new.key) {
+                    Some((known, effects)) => {
                         let more: Vec<_> =
                             new.words.into_iter().filter(|word| !known.words.contains(word)).collect();
                         known.words.extend(more);
+                        effects.push(entry.word);
                     }
-                    Some(_) => {}
-                    None if new.own => all.push(Flag { help: told, required: false, ..new }),
-                    None => all.push(Flag { required: false, ..new }),
+                    None => all.push((Flag { required: false, ..new }, vec![entry.word])),
                 }
             }
         }
-        all.sort_by_key(|flag| !flag.own);
-        all
+        all.sort_by_key(|(flag, _)| !flag.own);
+        let brief = |(flag, effects): (Flag, Vec<_>)| Flag {
+            help: help_of_all(&flag, &effects),
+            value: "VALUE".to_owned(),
+            ..flag
+        };
+        all.into_iter().map(brief).collect()
     });
     &FLAGS
+}
+
+/// What a flag says where it may be that of any effect: enough to find it. All that each effect makes of it would fill
+/// more than a screen, and is told by the help of that effect.
+fn help_of_all(flag: &Flag, effects: &[&str]) -> String {
+    let brief = flag.help.split([';', '.', ',', ':', '(']).next().unwrap_or_default().trim_end();
+    match effects {
+        _ if !flag.own => brief.to_owned(),
+        [effect] => format!("{effect}: {brief}"),
+        effects => format!("Of {}", effects.join(", ")),
+    }
 }
 
 /// Adds the flags to a command.

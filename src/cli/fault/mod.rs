@@ -6,6 +6,7 @@ mod list;
 mod remove;
 mod set;
 
+pub(super) use add::{with_effects, with_flags};
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -17,13 +18,18 @@ use super::views;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FaultCommand {
-    /// Add a fault: `fault add db latency --delay 200ms --for 30s`
+    /// Add a fault to a route
     Add(add::Add),
-    /// Change a fault: `fault set db latency --delay 80ms`
+    /// Change some keys of a fault; `none` takes one away
+    #[command(
+        after_help = "Examples:\n  chaos-proxy fault set db latency --delay 80ms --jitter none\n  chaos-proxy fault set db latency --enabled false\n\n`chaos-proxy fault add db EFFECT --help` says more of the flags of an effect."
+    )]
     Set(set::Set),
     /// Take a fault away; what it held leaves at once
+    #[command(after_help = "Example:\n  chaos-proxy fault rm db latency")]
     Rm(remove::Remove),
     /// List the faults of one route, or of all
+    #[command(after_help = "Example:\n  chaos-proxy fault ls db")]
     Ls(list::List),
 }
 
