@@ -122,6 +122,46 @@ fn five_commands_break_and_mend_a_route_of_the_demo() {
     });
 }
 
+/// What the README says about completions and the manual, typed into a shell as it stands; only nobody reads the page.
+#[test]
+fn completions_and_manual_are_had_by_these_lines() {
+    let readme = read("README.md");
+    let after = readme.split("### Completions, manual, version").nth(1).unwrap();
+    let block = after.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_chaos-proxy"), home.path().join("chaos-proxy")).unwrap();
+    let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
+    let mut lines = 0;
+    for line in block.lines() {
+        let line = line.replace("| man -l -", "| grep '^[.]TH chaos-proxy-fault-add 1 '");
+        let mut shell = std::process::Command::new("bash");
+        let output =
+            shell.args(["-e", "-c", &line]).env("HOME", home.path()).env("PATH", &path).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
+        lines += 1;
+    }
+    assert_eq!(lines, 3);
+    assert!(home.path().join(".local/share/man/man1/chaos-proxy-fault-add.1").exists());
+}
+
+/// The version in the README is that of this program, with a commit, a day and a build beside it.
+#[test]
+fn the_version_is_told_in_this_form() {
+    let readme = read("README.md");
+    let shown = readme.split("$ chaos-proxy --version\n").nth(1).unwrap().lines().next().unwrap();
+    let start = format!("chaos-proxy {} (", env!("CARGO_PKG_VERSION"));
+    let details = |text: &str| -> Vec<String> {
+        let inside = text.trim().strip_prefix(&start).unwrap().strip_suffix(')').unwrap();
+        inside.split(", ").map(str::to_owned).collect()
+    };
+    let (shown, real) = (details(shown), details(&run(&["--version".to_owned()])));
+    assert!(readme.contains(&format!("chaos-proxy {} ({})   seed ", env!("CARGO_PKG_VERSION"), shown[0])));
+    // Outside of a repository less is known.
+    if real.len() == shown.len() {
+        assert!(shown.iter().zip(&real).take(2).all(|(shown, real)| shown.len() == real.len()), "{real:?}");
+    }
+}
+
 fn run(arguments: &[String]) -> String {
     let output = bare().args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
