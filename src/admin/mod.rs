@@ -29,6 +29,7 @@ mod server;
 #[cfg(test)]
 mod server_tests;
 pub mod stats;
+mod state;
 mod status;
 mod token;
 mod views;

@@ -4,7 +4,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::views::{FaultState, FaultView, RouteState};
+use super::state::RouteState;
+use super::views::{FaultState, FaultView};
 use crate::config::Document;
 use crate::daemon::Live;
 use crate::fault::FaultSpec;

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::etag::ETag;
 use super::schemas;
+use super::state::RouteState;
 use super::stats::EachWay;
 use crate::daemon::{Applied, Status};
 use crate::fault::{Fault, FaultSpec};
-use crate::observe::{BreakerState, Health, build, rfc3339};
+use crate::observe::{build, rfc3339};
 use crate::route::{ConnectionView, Route, RouteConfig, RouteSpec};
 use crate::spec::Field;
-use crate::upstream::{EndpointView, Target};
 
 /// A route in full, with its state.
 #[derive(Debug, Serialize)]
@@ -31,57 +31,6 @@ pub(super) struct FaultView {
     #[serde(flatten)]
     spec: FaultSpec,
     state: FaultState,
-}
-
-/// How a route is.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub(super) struct RouteState {
-    /// Where it listens; null while it is closed.
-    listen: Option<String>,
-    /// Whether it listens.
-    open: bool,
-    /// How many connections are live.
-    connections: u64,
-    /// How many of them wait for the limits to let them in.
-    waiting: u64,
-    /// Where connections go.
-    endpoints: Vec<EndpointState>,
-}
-
-/// How an endpoint of an upstream is.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct EndpointState {
-    /// Its address.
-    address: String,
-    /// What is known of its health.
-    #[schemars(extend("enum" = ["unknown", "up", "down"]))]
-    health: &'static str,
-    /// Its circuit breaker; closed also where it has none.
-    #[schemars(extend("enum" = ["closed", "open", "halfOpen"]))]
-    breaker: &'static str,
-    /// How many connections go to it.
-    connections: u64,
-    /// Why it is down.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schemars(with = "String")]
-    error: Option<Arc<str>>,
-    /// What came of asking after its health; left out where it is not asked.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schemars(with = "Checks")]
-    checks: Option<Checks>,
-    /// How many connections wait in its pool; left out where it has none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schemars(with = "u64")]
-    pooled: Option<u64>,
-}
-
-/// What came of asking an endpoint after its health.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Checks {
-    /// Good answers.
-    good: u64,
-    /// Bad ones.
-    bad: u64,
 }
 
 /// What a fault did so far.
@@ -201,47 +150,8 @@ impl RouteView {
     pub(super) fn of(config: &RouteConfig, running: Option<&Route>) -> RouteView {
         let states = running.map(fault_states).unwrap_or_default();
         let faults = config.faults.iter().map(|fault| FaultView::with(fault, &states)).collect();
-        let listen = running.and_then(Route::address);
-        let state = RouteState {
-            listen: listen.map(|address| address.to_string()),
-            open: listen.is_some(),
-            connections: running.map_or(0, |route| route.stats.active()),
-            waiting: running.map_or(0, |route| route.waiting() as u64),
-            endpoints: match running {
-                Some(route) => route.endpoints().into_iter().map(EndpointState::from).collect(),
-                None => config.upstream.endpoints.iter().map(EndpointState::from).collect(),
-            },
-        };
+        let state = RouteState::of(config, running);
         RouteView { spec: RouteSpec { faults: Field::Absent, ..RouteSpec::from(config) }, faults, state }
-    }
-}
-
-impl From<EndpointView> for EndpointState {
-    fn from(view: EndpointView) -> EndpointState {
-        EndpointState {
-            address: view.address.to_string(),
-            health: view.health.word(),
-            breaker: view.breaker.unwrap_or_default().word(),
-            connections: view.connections as u64,
-            error: view.error,
-            checks: view.checks.map(|(good, bad)| Checks { good, bad }),
-            pooled: view.pooled.map(|pooled| pooled as u64),
-        }
-    }
-}
-
-impl From<&Target> for EndpointState {
-    /// One of which nothing is known.
-    fn from(target: &Target) -> EndpointState {
-        EndpointState {
-            address: target.endpoint.to_string(),
-            health: Health::default().word(),
-            breaker: BreakerState::default().word(),
-            connections: 0,
-            error: None,
-            checks: None,
-            pooled: None,
-        }
     }
 }
 
