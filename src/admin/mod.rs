@@ -28,8 +28,8 @@ mod schemas;
 mod server;
 #[cfg(test)]
 mod server_tests;
-pub mod stats;
 mod state;
+pub mod stats;
 mod status;
 mod token;
 mod views;

@@ -60,12 +60,14 @@ pub(super) fn run(set: &Set) -> Result<String, Stop> {
     Ok(told(&done, undo(&client, set, &old).as_ref()))
 }
 
-/// What sets each of these keys to what it was; none where that is not known or cannot be said.
+/// What sets each of these keys to what it was; none where that cannot be said.
 fn undo(client: &Client, set: &Set, old: &views::Fault) -> Option<Undo> {
+    // What was not there and has no default is taken away again.
+    let nothing = Value::from("none");
     let mut undo = client.undo(["fault", "set", &set.route, &set.fault]);
     for (key, _) in &set.changes.0 {
         let default = || flags::property(&old.word, key)?.default.as_ref();
-        undo = super::with_key(undo, key, old.body.get(*key).or_else(default)?)?;
+        undo = super::with_key(undo, key, old.body.get(*key).or_else(default).unwrap_or(&nothing))?;
     }
     Some(undo)
 }
