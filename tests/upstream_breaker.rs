@@ -90,16 +90,24 @@ fn a_success_forgets_the_failures() {
     });
 }
 
+/// Waits until its time to be open is over.
+fn half_open(daemon: &Daemon) {
+    eventually(secs(10), "it is half-open", || {
+        let route = daemon.api().get("/v1/routes/it").expect(200);
+        route["state"]["endpoints"][0]["breaker"] == "halfOpen"
+    });
+}
+
 /// A hundred clients that come together when it is half-open: as many as it was told are let through, and no more.
 #[test]
 fn a_hundred_clients_together_are_not_a_hundred_probes() {
     within(secs(60), || {
         let (mute, _full) = unanswering();
         let breaker = "failures: 1, window: 60s, open: 500ms, probes: 3";
-        let daemon = Setup::route("it", upstream(mute, breaker), "timeouts: {connect: 3s}").start();
+        let daemon = Setup::route("it", upstream(mute, breaker), "timeouts: {connect: 3s}").admin().start();
         turned_away(daemon.address("it"));
         wait_changes(&daemon, 1);
-        std::thread::sleep(ms(550));
+        half_open(&daemon);
         let clients: Vec<Client> = (0..100).map(|_| connect(daemon.address("it"))).collect();
         clients.iter().for_each(|client| assert!(read_byte(client).is_err()));
         let closed = |event: &Event| event.is("connection.closed", "it") && event.number("connection") > 1;
@@ -117,14 +125,14 @@ fn it_closes_when_its_probes_succeed() {
     within(secs(60), || {
         let address = unused_address();
         let breaker = "failures: 1, window: 60s, open: 300ms, probes: 2";
-        let daemon = Setup::route("it", upstream(address, breaker), "").start();
+        let daemon = Setup::route("it", upstream(address, breaker), "").admin().start();
         turned_away(daemon.address("it"));
         wait_changes(&daemon, 1);
         let echo = Upstream::serve_on(TcpListener::bind(address).unwrap(), |mut stream, _| {
             let _ = std::io::Write::write_all(&mut stream, b"y");
             let _ = read_byte(&stream);
         });
-        std::thread::sleep(ms(350));
+        half_open(&daemon);
         assert_eq!(read_byte(&connect(daemon.address("it"))), Ok(b'y'));
         wait_changes(&daemon, 2);
         assert_eq!(changes(&daemon), ["breaker.opened", "breaker.half-opened"]);

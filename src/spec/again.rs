@@ -31,28 +31,7 @@ where
     M: Deserialize<'de>,
     S: Deserialize<'de>,
 {
-    deserializer.deserialize_newtype_struct(AGAIN, MapOr { map, other, read: PhantomData })
-}
-
-struct MapOr<M, S, T> {
-    map: fn(M) -> T,
-    other: fn(S) -> T,
-    read: PhantomData<(M, S)>,
-}
-
-impl<'de, M: Deserialize<'de>, S: Deserialize<'de>, T> Visitor<'de> for MapOr<M, S, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value of a located document")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-        match next::<u32, A>(&mut seq)? {
-            SHAPE_MAP => next(&mut seq).map(self.map),
-            _ => next(&mut seq).map(self.other),
-        }
-    }
+    map_list_or(deserializer, map, other, other)
 }
 
 /// Reads a mapping as an `M`, a list as an `L`, anything else as an `S`.
