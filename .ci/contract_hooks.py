@@ -42,6 +42,8 @@ MEANING = re.compile(
             r"^the name of the (route|fault) .* cannot change$",
             r"^`?(seed|admin|log\.format)`? cannot change while the daemon runs: ",
             r"^a route has at most 64 faults$",
+            r" is a link-local or metadata address, which the control API may use only where ",
+            r" is not among `allowedUpstreams`$",
             r" has bits set beyond its length$",
             r" varies by as much as its size$",
             # Those beyond 16 bits, which no pattern names in a way that all readers of patterns know.
@@ -144,5 +146,9 @@ def filter_failure(context, failure, case, response):
     errors = problem.get("errors") or [problem]
     patch = case.operation.label == PATCH_OF_FAULT
     return not all(
-        MEANING.search(error["detail"]) or (patch and MEANING_OF_PATCH.search(error["detail"])) for error in errors
+        MEANING.search(error["detail"])
+        or (patch and MEANING_OF_PATCH.search(error["detail"]))
+        # What is in force may be repeated, and nothing else be said: no schema can tell that.
+        or error.get("pointer", "").startswith("/allowedUpstreams")
+        for error in errors
     )

@@ -4,8 +4,9 @@
 //! [`Daemon::start`](daemon::Daemon::start) takes a [`Config`](config::Config) and gives a handle that tells each
 //! route's address and stops everything.
 //!
-//! Modules use each other in one direction only, from the top of this list to the bottom: `cli`, `daemon`, `config`,
-//! `route`, `upstream`, `relay`, `fault`, `observe`, `spec`; `admin` stands beside `cli` and uses what is below them.
+//! Modules use each other in one direction only, from the top of this list to the bottom: `cli`, `scenario`, `daemon`,
+//! `config`, `route`, `upstream`, `relay`, `fault`, `observe`, `spec`; `admin` stands beside `scenario` and uses what is
+//! below them.
 
 pub mod admin;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod fault;
 pub mod observe;
 pub mod relay;
 pub mod route;
+pub mod scenario;
 pub mod spec;
 pub mod upstream;
 

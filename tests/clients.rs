@@ -356,7 +356,7 @@ fn connections_are_followed_to_the_last_page() {
         let table = "\
 ROUTE  #   ID  CLIENT           UPSTREAM      AGE   UP    DOWN      FAULTS FIRED
 web    12  7   127.0.0.1:51602  builtin:http  3.1s  78 B  96.0 KiB  bandwidth
-db     1   9   [::1]:1          –             0us   0 B   0 B
+db     1   9   [::1]:1          –             0s    0 B   0 B
 ";
         assert_eq!(fake.run(&["connections", "--route", "a&b"]), done(table));
         assert_eq!(fake.asked().line, "GET /v1/connections?route=a%26b HTTP/1.1");

@@ -13,11 +13,13 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::*;
 
 /// Every command of the program, as it stands in `--help`.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
     "check",
     "explain",
     "schema",
     "demo",
+    "run",
+    "scenario",
     "routes",
     "fault",
     "open",
@@ -27,6 +29,7 @@ const COMMANDS: [&str; 15] = [
     "reload",
     "events",
     "healthcheck",
+    "convert",
     "completions",
     "man",
 ];

@@ -295,6 +295,9 @@ fn top_level() {
         "drainTimeout: 25",
         "drainIdle: 0x5",
         "statsInterval: 0s",
+        "allowedUpstreams: 10.0.0.0/8",
+        "allowedUpstreams: ['http://db']",
+        "allowedUpstreams: ['10.0.0.1/8', 10.0.0.0/40, 'db:0', '*', 5]",
         "preDrainDelay: never",
         "x: 1",
     ];

@@ -104,12 +104,12 @@ fn one_replica_of_three_is_slow() {
         let replicas = [Upstream::echo(), Upstream::echo(), Upstream::echo()];
         let all: Vec<&Upstream> = replicas.iter().collect();
         let faults = format!(
-            "faults: [{{latency: {{delay: 200ms, every: 2, endpoint: \"{}\"}}}}]",
+            "faults: [{{latency: {{delay: 500ms, every: 2, endpoint: \"{}\"}}}}]",
             replicas[1].address
         );
         let upstream = object(&all, ", balance: roundRobin");
         let daemon = Setup::route("it", upstream, &faults).start();
-        let slow: Vec<bool> = (0..12).map(|_| echo(&daemon).unwrap() >= ms(200)).collect();
+        let slow: Vec<bool> = (0..12).map(|_| echo(&daemon).unwrap() >= ms(500)).collect();
         let expected: Vec<bool> = (0..12).map(|i| i % 6 == 1).collect();
         assert_eq!(slow, expected, "every other connection to the second of three");
         daemon.wait_closed("it", 12, secs(5));

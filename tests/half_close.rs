@@ -205,13 +205,13 @@ fn gone_behind_undeliverable_bytes(by_reset: bool) {
 /// Whoever ended by FIN behind undeliverable bytes is let go after `halfClose`.
 #[test]
 fn a_side_that_ended_behind_undeliverable_bytes_is_let_go() {
-    within(secs(150), || gone_behind_undeliverable_bytes(false));
+    within(secs(300), || gone_behind_undeliverable_bytes(false));
 }
 
 /// Whoever reset behind undeliverable bytes is let go after `halfClose` at the latest.
 #[test]
 fn a_side_that_reset_behind_undeliverable_bytes_is_let_go() {
-    within(secs(150), || gone_behind_undeliverable_bytes(true));
+    within(secs(300), || gone_behind_undeliverable_bytes(true));
 }
 
 /// Sends, little by little, until the program has bytes that it does not read: it cannot pass on those before them. All
@@ -220,7 +220,7 @@ fn clog(mut from: &TcpStream, mut to: &TcpStream) {
     let (ours, theirs) = (from.local_addr().unwrap(), from.peer_addr().unwrap());
     let mut some = vec![0; 64 << 10];
     let mut seen = [0; 4];
-    eventually(secs(45), "the program has all of it and can pass on no more", || {
+    eventually(secs(90), "the program has all of it and can pass on no more", || {
         let (unsent, unread) = (queues(ours, theirs).0, queues(theirs, ours).1);
         if unsent == 0 && unread == 0 {
             from.write_all(&some).unwrap();

@@ -77,8 +77,8 @@ fn a_reset_that_arrives_later_reaches_an_idle_connection_and_can_be_called_off()
         let reset = |after: &str| Fault::new(Effect::Reset(Reset { after: after.parse().unwrap() }));
         rig.control.add_fault("r", reset("20s")).await.unwrap();
         rig.control.remove_fault("r", "reset").await.unwrap();
-        rig.control.add_fault("r", reset("300ms")).await.unwrap();
         let added = Instant::now();
+        rig.control.add_fault("r", reset("300ms")).await.unwrap();
         let error = client.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         assert!(added.elapsed() >= SECOND * 3 / 10);
@@ -150,6 +150,33 @@ fn harmless(n: u64) -> Fault {
     Fault { direction: Directions::Both, ..Fault::new(effect) }
 }
 
+/// Sends so many bytes and FIN from one end, checks each that arrives at the other, and says how many did.
+async fn one_way(mut from: TcpStream, mut to: TcpStream, length: usize) -> usize {
+    let byte = |i: usize| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0];
+    let send = async {
+        for start in (0..length).step_by(1 << 18) {
+            let chunk: Vec<u8> = (start..start + (1 << 18)).map(byte).collect();
+            from.write_all(&chunk).await.unwrap();
+        }
+        from.shutdown().await.unwrap();
+    };
+    let receive = async {
+        let mut at = 0;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let n = to.read(&mut buffer).await.unwrap();
+            if n == 0 {
+                return at;
+            }
+            for got in &buffer[..n] {
+                assert_eq!(*got, byte(at), "at {at}");
+                at += 1;
+            }
+        }
+    };
+    tokio::join!(send, receive).1
+}
+
 /// With a change every 20 ms, 64 MiB arrive as they were sent. If a change dropped or reordered what is held, they would
 /// not.
 #[test]
@@ -176,33 +203,31 @@ fn random_changes_every_20_ms_harm_no_byte() {
                 }
             }
         });
-        let byte = |i: usize| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0];
-        let one_way = |from: TcpStream, to: TcpStream| async move {
-            let (mut from, mut to) = (from, to);
-            let send = async {
-                for start in (0..LENGTH).step_by(1 << 18) {
-                    let chunk: Vec<u8> = (start..start + (1 << 18)).map(byte).collect();
-                    from.write_all(&chunk).await.unwrap();
-                }
-                from.shutdown().await.unwrap();
-            };
-            let receive = async {
-                let mut at = 0;
-                let mut buffer = vec![0; 1 << 18];
-                loop {
-                    let n = to.read(&mut buffer).await.unwrap();
-                    if n == 0 {
-                        return at;
-                    }
-                    for got in &buffer[..n] {
-                        assert_eq!(*got, byte(at), "at {at}");
-                        at += 1;
-                    }
-                }
-            };
-            tokio::join!(send, receive).1
-        };
-        assert_eq!(one_way(server, client).await, LENGTH);
+        assert_eq!(one_way(server, client, LENGTH).await, LENGTH);
+        toggling.abort();
+    });
+}
+
+/// Bytes that nothing is on move by another way than those a fault sees. With a change from the one to the other and back
+/// every few milliseconds, both ways, in the middle of bulk, none is lost, doubled or out of its place.
+#[test]
+fn bulk_changes_its_way_at_any_byte() {
+    const LENGTH: usize = 192 << 20;
+    within(120 * SECOND, async {
+        let rig = Rig::start().await;
+        let ((client, server), (other_client, other_server)) = (rig.connect().await, rig.connect().await);
+        let control = rig.control.clone();
+        let toggling = tokio::spawn(async move {
+            for change in 0u64.. {
+                let delay = latency(Duration::from_micros(change % 5 * 300));
+                let delay = Fault { direction: Directions::Both, ..delay };
+                let faults = if change % 2 == 0 { vec![delay] } else { Vec::new() };
+                control.set_faults("r", faults).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1 + change % 7)).await;
+            }
+        });
+        let both = (one_way(server, client, LENGTH), one_way(other_client, other_server, LENGTH));
+        assert_eq!(tokio::join!(both.0, both.1), (LENGTH, LENGTH));
         toggling.abort();
     });
 }

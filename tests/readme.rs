@@ -12,6 +12,8 @@ use std::time::Instant;
 use chaos_proxy::config::{self, Config};
 use chaos_proxy::fault::Effect;
 use chaos_proxy::route::{Bind, LocalPort};
+use chaos_proxy::scenario::rehearse::rehearse;
+use chaos_proxy::scenario::{self, Typed};
 use support::*;
 
 fn read(file: &str) -> String {
@@ -70,13 +72,23 @@ fn the_commands_speak_to_routes_that_exist() {
     }
 }
 
-/// The configurations in the README are configurations.
+/// The configurations in the README are configurations, and the scenarios can be played on the example of `examples/`.
 #[test]
 fn the_yaml_blocks_are_accepted() {
     let readme = read("README.md");
-    let mut blocks = 0;
+    let shown = read("examples/database.yaml");
+    let shown = config::parse(shown.as_bytes(), "database.yaml", &|_| None).unwrap();
+    let (mut blocks, mut scenarios) = (0, 0);
     for block in readme.split("```yaml\n").skip(1) {
         let block = block.split("```").next().unwrap();
+        if block.contains("\nsteps:") {
+            let clashes = |typed: &Typed| rehearse(typed.scenario(), &shown, Some(&shown));
+            let typed = scenario::parse(block.as_bytes(), "README.md", &|_| None)
+                .unwrap_or_else(|refused| panic!("{refused}"));
+            assert_eq!(clashes(&typed), []);
+            scenarios += 1;
+            continue;
+        }
         let whole = if block.starts_with("faults:") {
             let indented: String = block.lines().map(|line| format!("    {line}\n")).collect();
             format!("routes:\n  - localPort: 15432\n    upstream: db:5432\n{indented}")
@@ -87,6 +99,7 @@ fn the_yaml_blocks_are_accepted() {
         blocks += 1;
     }
     assert!(blocks >= 2, "the README shows no configuration");
+    assert!(scenarios >= 1, "the README shows no scenario");
 }
 
 /// The five commands of the README, as they stand: a route of the demo is broken and mended. Only the program is the one

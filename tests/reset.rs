@@ -142,6 +142,35 @@ fn acknowledged(sender: &TcpStream, size: u64) {
     });
 }
 
+/// An echo is stuck in its own answer when its client reads nothing. If the client then resets, the echo must come to know
+/// of it at once, and not when `halfClose` is over: what it still says is taken and thrown away, as the kernel would.
+#[test]
+fn a_reset_frees_an_upstream_that_is_stuck_in_its_answer() {
+    within(secs(90), || {
+        let _alone = heavy();
+        let listener = Listener::new();
+        let lines = [route("outside", listener.address(), ""), route("inside", "builtin:echo", "")];
+        let daemon = Setup::routes(lines).start();
+        for name in ["outside", "inside"] {
+            let client = connect(daemon.address(name));
+            let echo = (name == "outside").then(|| {
+                let mut server = listener.accept();
+                thread::spawn(move || std::io::copy(&mut server.try_clone().unwrap(), &mut server))
+            });
+            let taken = fill(&client, Pattern(9), 0);
+            assert!(taken > 0);
+            let begun = Instant::now();
+            reset(client);
+            let closed = daemon.wait_closed(name, 1, secs(40));
+            assert_eq!((closed.text("ending"), closed.text("side")), ("peer-reset", "client"));
+            assert!(begun.elapsed() < secs(10), "{name} was let go after {:?}", begun.elapsed());
+            if let Some(echo) = echo {
+                assert_eq!(echo.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionReset);
+            }
+        }
+    });
+}
+
 /// A client that resets while it waits for its delayed dial is gone: the connection ends there and then, and the
 /// upstream never hears of it.
 #[test]

@@ -131,3 +131,22 @@ fn bind_means_what_it_says() {
         assert_eq!((reaches("127.0.0.1", port), reaches("::1", port)), (false, true), "bind: ::");
     });
 }
+
+/// A route on a port of the system's choice keeps it while it is closed; if somebody takes it, that is told.
+#[test]
+fn a_route_that_loses_its_port_says_where_it_is() {
+    within(secs(60), || {
+        let daemon = Setup::route("db", "builtin:echo", "").admin().start();
+        let address = daemon.address("db");
+        daemon.api().post("/v1/routes/db/close", "{\"connections\": \"reset\"}").expect(200);
+        let _taken = std::net::TcpListener::bind(address).unwrap();
+        let opened = daemon.api().post("/v1/routes/db/open", "").expect(200);
+        let now = opened["route"]["state"]["listen"].as_str().unwrap().to_owned();
+        assert_ne!(now, address.to_string());
+        let message =
+            format!("its port {} was taken while it was closed: it listens on {now} now", address.port());
+        daemon.wait_for("the notice", secs(5), |event| {
+            event.is("notice", "db") && event.text("message") == message
+        });
+    });
+}

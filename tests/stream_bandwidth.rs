@@ -174,10 +174,11 @@ fn a_byte_a_second_does_not_hang_a_drain() {
         send(&server, DOWN, 0, 100_000);
         send(&client, UP, 0, 100_000);
         assert!(read_byte(&client).is_ok());
+        let begun = Instant::now();
         daemon.signal(Signal::TERM);
         let (code, took) = daemon.exit_code(secs(10));
         assert_eq!(code, Some(4));
-        assert!(took >= ms(990), "cut after {took:?}");
+        assert!(begun.elapsed() >= secs(1), "cut after {took:?}");
         assert!(took < secs(5), "the deadline of 1 s was kept after {took:?}");
     });
 }

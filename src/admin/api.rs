@@ -20,7 +20,7 @@ use super::server::{Answer, Arrived};
 /// Endpoints, who may ask for them, and what they work on.
 pub(super) struct Api<S: 'static> {
     /// Who may ask.
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy>,
     /// What there is.
     pub(super) endpoints: &'static [Endpoint<S>],
     /// What it works on.
@@ -90,7 +90,8 @@ impl<S: Send + Sync + 'static> Api<S> {
 }
 
 fn check_body(takes: Takes, head: &Parts, body: &Bytes) -> Result<(), Problem> {
-    let empty = body.trim_ascii().is_empty();
+    // Blanks are a body, and one that is not JSON: what the description says of bodies is held to the letter.
+    let empty = body.is_empty();
     let changes = head.method != Method::GET && head.method != Method::HEAD;
     let said = changes && head.headers.contains_key(header::CONTENT_TYPE);
     match takes {

@@ -30,7 +30,7 @@ pub(super) async fn put(call: Call<State>) -> Outcome {
     let seen = call.seen();
     let edit = move |config: &mut Config| {
         Seen::demand(seen.as_ref(), || tag(config))?;
-        *config = daemon::as_it_runs(config, new)?;
+        *config = daemon::as_it_may_be(config, new)?;
         Ok(tag(config))
     };
     let (tag, applied) = call.state.control.edit(call.by(), Live::Drain, edit).await?;

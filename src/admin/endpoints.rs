@@ -5,13 +5,12 @@ use hyper::{Method, StatusCode};
 use super::connections::MOST_LISTED;
 use super::endpoint::{Endpoint, Gift, Gives, Header, Takes, schema};
 use super::query::{Kind, Parameter};
-use super::stats::Stats;
 use super::views::{
     Changed, Checked, Connection, Connections, FaultView, Faults, RouteView, Routes, StatusView, Switched,
 };
 use super::{State, configuration, connections, events, faults, routes, schemas, status};
 use crate::config::Document;
-use crate::daemon::Live;
+use crate::daemon::{Live, Stats};
 use crate::observe::json;
 
 const IF_MATCH: &[Header] = &[Header::IfMatch];

@@ -8,11 +8,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{StatusCode, Uri};
 
-use super::problem::{Problem, unauthorized};
+use super::problem::{Problem, tokenless, unauthorized};
 use super::token::Token;
 
 /// Paths for probes and scrapers, who know no token and no name.
 pub(super) const OPEN: &[&str] = &["/livez", "/readyz", "/metrics"];
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a request must show.
 #[derive(Debug, Default)]
@@ -21,6 +23,10 @@ pub(super) struct Policy {
     pub(super) token: Option<Token>,
     /// Further names allowed in `Host`.
     pub(super) allowed_hosts: Vec<String>,
+    /// Whether it can be reached from other machines.
+    pub(super) beyond: bool,
+    /// Whether Toxiproxy's paths are open to everybody who reaches them: its clients know no token.
+    pub(super) open_to_toxiproxy: bool,
 }
 
 impl Policy {
@@ -29,16 +35,37 @@ impl Policy {
         if OPEN.contains(&uri.path()) {
             return Ok(());
         }
+        self.ours(uri, headers)?;
+        match &self.token {
+            Some(token) if bears(headers, token) => Ok(()),
+            None if !self.beyond => Ok(()),
+            Some(_) => Err(unauthorized()),
+            None => Err(tokenless()),
+        }
+    }
+
+    /// The same for Toxiproxy's paths. Who opened them has said so: then its clients come without a token and, from other
+    /// machines, under whatever name a network of containers has for this one. A page could have found a name for us too,
+    /// so that whatever says that a page asks is enough to refuse it.
+    pub(super) fn admit_to_toxiproxy(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        if !self.open_to_toxiproxy {
+            return self.admit(uri, headers);
+        }
+        if !self.beyond {
+            return self.ours(uri, headers);
+        }
+        let of_pages = [header::ORIGIN, header::REFERER, SEC_FETCH_SITE];
+        if of_pages.iter().any(|name| headers.contains_key(name)) { Err(foreign()) } else { Ok(()) }
+    }
+
+    /// Whether the name that was asked for, and the page that asks, are ours.
+    fn ours(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let host = self.known_host(headers)?;
         if let Some(authority) = uri.authority() {
             self.known(authority.as_str())?;
         }
         same_origin(host, headers)?;
-        same_site(headers)?;
-        match &self.token {
-            Some(token) if !bears(headers, token) => Err(unauthorized()),
-            _ => Ok(()),
-        }
+        same_site(headers)
     }
 
     fn known_host<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
@@ -105,17 +132,25 @@ fn malformed() -> Problem {
     Problem::bad_request("the Host is not a name or an address with or without a port")
 }
 
+/// Whether a browser asks, as far as it says so itself: Toxiproxy answers none.
+pub(super) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.get_all(header::USER_AGENT).iter().any(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
+}
+
 /// A page of another origin asks, if the browser says so.
 fn same_origin(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
     let own = |origin: &[u8]| origin.strip_prefix(b"http://") == Some(host.as_bytes());
     if headers.get_all(header::ORIGIN).iter().all(|origin| own(origin.as_bytes())) {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of another origin are refused"))
+    Err(foreign())
+}
+
+fn foreign() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "requests from pages of another origin are refused")
 }
 
 fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
-    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     let own = |site: &[u8]| site == b"same-origin" || site == b"none";
     if headers.get_all(SEC_FETCH_SITE).iter().all(|site| own(site.as_bytes())) {
         return Ok(());
@@ -150,6 +185,7 @@ mod tests {
         Policy {
             token: token.map(|token| Token::new(token, "x").unwrap()),
             allowed_hosts: vec!["Chaos.internal".into()],
+            ..Policy::default()
         }
     }
 
@@ -265,6 +301,59 @@ mod tests {
         assert_eq!(ask(&policy, "/", &[("host", "localhost"), right, right]), 401);
         // A name that is not ours is refused before anything is said of a token.
         assert_eq!(ask(&policy, "/", &[("host", "evil"), right]), 403);
+    }
+
+    /// What Toxiproxy's paths are like where somebody has opened them, and where nobody has.
+    #[test]
+    fn who_has_opened_toxiproxys_paths_has_opened_them_to_clients_and_to_no_page() {
+        let policy =
+            |beyond, open, token: Option<&str>| Policy { beyond, open_to_toxiproxy: open, ..policy(token) };
+        let ask = |policy: &Policy, uri: &str, headers: &[(&str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            }
+            policy
+                .admit_to_toxiproxy(&uri.parse().unwrap(), &map)
+                .map_or_else(|problem| problem.status(), |()| 200)
+        };
+        let evil = "evil.example:8474";
+        let far = policy(true, true, Some("s3cret"));
+        for (headers, status) in [
+            (vec![("host", "toxiproxy:8474")], 200),
+            (vec![("host", "build-7.example:49153")], 200),
+            (vec![], 200),
+            (vec![("host", evil), ("origin", "http://evil.example:8474")], 403),
+            (vec![("host", evil), ("referer", "http://evil.example:8474/x")], 403),
+            (vec![("host", evil), ("sec-fetch-site", "same-origin")], 403),
+            (vec![("host", evil), ("sec-fetch-site", "none")], 403),
+        ] {
+            assert_eq!(ask(&far, "/proxies", &headers), status, "{headers:?}");
+        }
+        let near = policy(false, true, Some("s3cret"));
+        for (uri, headers, status) in [
+            ("/proxies", vec![("host", "localhost:8474")], 200),
+            ("/proxies", vec![("host", "localhost:8474"), ("origin", "http://localhost:8474")], 200),
+            ("/proxies", vec![("host", "localhost:8474"), ("origin", "http://evil.example")], 403),
+            ("/proxies", vec![("host", evil)], 403),
+            ("http://evil.example/proxies", vec![("host", "localhost")], 403),
+            ("/proxies", vec![], 400),
+        ] {
+            assert_eq!(ask(&near, uri, &headers), status, "{uri} {headers:?}");
+        }
+        let closed = policy(false, false, Some("s3cret"));
+        assert_eq!(ask(&closed, "/proxies", &[("host", "localhost")]), 401);
+        assert_eq!(
+            ask(&closed, "/proxies", &[("host", "localhost"), ("authorization", "Bearer s3cret")]),
+            200
+        );
+        // Nothing else is open because these are.
+        let tokenless = policy(true, true, None);
+        let native = |uri: &str| {
+            let map = [(header::HOST, "localhost".parse().unwrap())].into_iter().collect();
+            tokenless.admit(&uri.parse().unwrap(), &map).map_or_else(|problem| problem.status(), |()| 200)
+        };
+        assert_eq!((native("/v1/routes"), native("/openapi.json"), native("/readyz")), (401, 401, 200));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod process;
 mod routes;
+mod toxiproxy;
 mod upstreams;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct View<'a> {
     pub routes: &'a [Arc<Route>],
     /// What happened apart from them.
     pub process: &'a ProcessStats,
+    /// Whether Toxiproxy's metrics are told as well.
+    pub toxiproxy: bool,
 }
 
 /// A family, and how the numbers of the process are read.
@@ -42,7 +45,8 @@ pub fn render(view: &View<'_>, format: Format) -> String {
     for (family, write) in process::ALL {
         write(view, &mut exposition.family(family));
     }
-    for (family, write) in routes::ALL.iter().chain(upstreams::ALL) {
+    let asked_for: &[OfRoute] = if view.toxiproxy { toxiproxy::ALL } else { &[] };
+    for (family, write) in routes::ALL.iter().chain(upstreams::ALL).chain(asked_for) {
         let mut samples = exposition.family(family);
         view.routes.iter().for_each(|route| write(route, &mut samples));
     }

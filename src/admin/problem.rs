@@ -111,15 +111,18 @@ impl Problem {
     }
 
     /// The status.
-    #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
         self.0.status
     }
 
     /// What is wrong.
-    #[cfg(test)]
     pub(super) fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// The headers of its reply.
+    pub(super) fn headers(&self) -> &[(HeaderName, String)] {
+        &self.0.headers
     }
 
     /// As bytes on the wire of a connection that ends with it.
@@ -191,6 +194,10 @@ impl From<ControlError> for Problem {
             ControlError::NeedsRestart(key) => {
                 Problem::refused(text).at(format!("/{}", key.replace('.', "/")))
             }
+            ControlError::FileOnly(key) => Problem::refused(text).at(format!("/{key}")),
+            ControlError::Denied { place, .. } => {
+                Problem::refused(text).at(format!("/routes/{place}/upstream"))
+            }
             ControlError::Precondition => Problem::new(StatusCode::PRECONDITION_FAILED, text),
         }
     }
@@ -219,6 +226,16 @@ impl JsonSchema for Problem {
 pub(super) fn unauthorized() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: send it as `Authorization: Bearer TOKEN`")
         .with(header::WWW_AUTHENTICATE, "Bearer")
+}
+
+/// The same where nobody has one.
+pub(super) fn tokenless() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "other machines reach this, and there is no token: only Toxiproxy's paths are open. Start it with \
+         CHAOS_PROXY_TOKEN or CHAOS_PROXY_TOKEN_FILE for the rest",
+    )
+    .with(header::WWW_AUTHENTICATE, "Bearer")
 }
 
 #[cfg(test)]
@@ -258,6 +275,8 @@ mod tests {
     fn each_refusal_has_its_status() {
         let body = |error| ControlError::Body(Arc::new(error));
         let fault = || ("db".to_owned(), "latency".to_owned());
+        let (route, upstream, why) = ("db".into(), "10.0.0.1:1".into(), crate::upstream::Denied::NotListed);
+        let denied = ControlError::Denied { place: 2, route, upstream, why };
         let (route, name) = fault();
         for (error, status, pointer) in [
             (ControlError::NoRoute("db".into()), 404, None),
@@ -267,6 +286,8 @@ mod tests {
             (ControlError::Draining, 409, None),
             (ControlError::NoFile("there is no file"), 409, None),
             (ControlError::NeedsRestart("log.format"), 422, Some("/log/format")),
+            (ControlError::FileOnly("allowedUpstreams"), 422, Some("/allowedUpstreams")),
+            (denied, 422, Some("/routes/2/upstream")),
             (ControlError::Precondition, 412, None),
             (body(BodyError::NotJson(refused())), 400, Some("/routes/0/dropRate")),
             (body(BodyError::Conflict(refused())), 409, Some("/routes/0/dropRate")),

@@ -39,7 +39,7 @@ pub(super) async fn create(call: Call<State>) -> Outcome {
         config.routes.push(route.clone());
         Ok(route)
     };
-    let (route, _) = call.state.control.edit(call.by(), Live::Close, edit).await?;
+    let (route, _) = call.state.control.edit(call.by(), Live::Close, edit).await.map_err(of_route)?;
     let location = format!("/v1/routes/{}", percent::encode(&route.name));
     Ok(shown(&call, StatusCode::CREATED, &route).with(header::LOCATION, location))
 }
@@ -75,7 +75,7 @@ async fn change(
         }
         Ok(route)
     };
-    let (route, _) = call.state.control.edit(call.by(), Live::Close, edit).await?;
+    let (route, _) = call.state.control.edit(call.by(), Live::Close, edit).await.map_err(of_route)?;
     Ok(shown(&call, StatusCode::OK, &route))
 }
 
@@ -115,7 +115,7 @@ async fn switch(call: Call<State>, enabled: bool, live: Live) -> Outcome {
 
 /// What `{"connections": …}` says; nothing at all says `close`.
 fn read_closing(text: &[u8]) -> Result<Live, Problem> {
-    if text.trim_ascii().is_empty() {
+    if text.is_empty() {
         return Ok(Live::default());
     }
     let value: Value = serde_json::from_slice(text)
@@ -139,6 +139,13 @@ fn read_closing(text: &[u8]) -> Result<Live, Problem> {
 pub(super) fn find<'a>(config: &'a Config, name: &str) -> Result<(usize, &'a RouteConfig), ControlError> {
     let mut routes = config.routes.iter().enumerate();
     routes.find(|(_, route)| *route.name == *name).ok_or_else(|| ControlError::NoRoute(name.to_owned()))
+}
+
+/// A problem with the one route that was sent: its place is said from the top of the body.
+fn of_route(error: ControlError) -> Problem {
+    let in_upstream = matches!(error, ControlError::Denied { .. });
+    let problem = Problem::from(error);
+    if in_upstream { problem.at("/upstream") } else { problem }
 }
 
 /// A body that was refused.
@@ -167,7 +174,6 @@ mod tests {
     fn what_becomes_of_live_connections_is_read_strictly() {
         for (text, live) in [
             ("", Live::Close),
-            (" \n", Live::Close),
             ("{}", Live::Close),
             (r#"{"connections": "keep"}"#, Live::Keep),
             (r#"{"connections": "close"}"#, Live::Close),
@@ -176,6 +182,8 @@ mod tests {
             assert_eq!(read_closing(text.as_bytes()).unwrap(), live, "{text}");
         }
         for (text, status) in [
+            ("\n", 400),
+            (" \n", 400),
             ("{", 400),
             ("keep", 400),
             ("{} {}", 400),

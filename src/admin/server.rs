@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,6 +24,7 @@ use super::places::{Phase, Place, Places, Seat};
 use super::problem::Problem;
 use super::reply::Body;
 use super::wire::Wire;
+use crate::route::no_ipv6;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -171,8 +173,17 @@ async fn connection(stream: TcpStream, seat: Seat, answer: Answer, stop: Cancell
     drop(seat);
 }
 
-/// A socket that listens for the control API.
-pub(super) fn listen(address: std::net::SocketAddr) -> io::Result<std::net::TcpListener> {
+/// A socket that listens for the control API. A machine without IPv6 has only one family to offer.
+pub(super) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    match open(address) {
+        Err(error) if no_ipv6(&error) && address.ip() == Ipv6Addr::UNSPECIFIED => {
+            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+        }
+        opened => opened,
+    }
+}
+
+fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

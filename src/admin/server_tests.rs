@@ -14,7 +14,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::api::Api;
 use super::endpoint::{Endpoint, Takes};
-use super::guard::Policy;
 use super::limits::Limits;
 use super::reply::Reply;
 use super::{schemas, server};
@@ -99,7 +98,7 @@ async fn start(change: impl FnOnce(&mut Limits)) -> Running {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     let counts = Arc::<Counts>::default();
     let api = Api {
-        policy: Policy::default(),
+        policy: Arc::default(),
         endpoints: ENDPOINTS,
         state: counts.clone(),
         count: |counts, status| {

@@ -7,7 +7,6 @@ use super::call::Call;
 use super::metrics::{self, View};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::stats::Stats;
 use super::views::StatusView;
 use super::{Format, openapi};
 use crate::observe::build;
@@ -41,7 +40,7 @@ pub(super) async fn readyz(call: Call<State>) -> Outcome {
 
 /// `GET /v1/stats`
 pub(super) async fn stats(call: Call<State>) -> Outcome {
-    Ok(with_view(&call.state, |view| Reply::json(StatusCode::OK, &Stats::of(view))))
+    Ok(Reply::json(StatusCode::OK, &call.state.control.stats()))
 }
 
 /// `GET /metrics`
@@ -69,5 +68,6 @@ fn with_view<T>(state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {
         commit: build::COMMIT,
         routes: &routes,
         process: state.control.emitter().process(),
+        toxiproxy: state.toxiproxy_metrics,
     })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::etag::ETag;
 use super::schemas;
 use super::state::RouteState;
-use super::stats::EachWay;
+use crate::daemon::stats::EachWay;
 use crate::daemon::{Applied, Status};
 use crate::fault::{Fault, FaultSpec};
 use crate::observe::{build, rfc3339};

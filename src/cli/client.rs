@@ -138,12 +138,24 @@ impl Client {
         target: &Target,
         body: Option<&Value>,
     ) -> Result<Reply, Stop> {
+        self.runtime.block_on(self.exchanged(method, target, body))
+    }
+
+    /// The same, for what goes on for a while: to be awaited within [`block_on`](Self::block_on).
+    pub(super) async fn exchanged(
+        &self,
+        method: Method,
+        target: &Target,
+        body: Option<&Value>,
+    ) -> Result<Reply, Stop> {
         let request = self.request(method, target, body)?;
-        self.runtime.block_on(async {
-            let late =
-                Stop::failed(format!("{} did not answer within {:?}", self.address, self.patience.answer));
-            timeout(self.patience.answer, self.collect(request)).await.unwrap_or(Err(late))
-        })
+        let late = Stop::failed(format!("{} did not answer within {:?}", self.address, self.patience.answer));
+        timeout(self.patience.answer, self.collect(request)).await.unwrap_or(Err(late))
+    }
+
+    /// Works to the end of what consists of many calls.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// One call whose answer has no end of its own: `take` is given it once the daemon has agreed.

@@ -15,6 +15,10 @@ pub enum Exit {
     NotStarted,
     /// Drained past the deadline: connections were cut.
     Cut,
+    /// An expectation did not hold.
+    Expectation,
+    /// As the command that was run: its exit code, or what a shell would say of how it ended.
+    Command(u8),
     /// Ended at once by a second signal of this number.
     Signal(u8),
 }
@@ -27,7 +31,16 @@ impl Exit {
         ("2", "What was typed is wrong: flags, or the configuration."),
         ("3", "Could not start, for example because a port is in use. Nothing is left listening."),
         ("4", "Drained past the deadline: connections were cut."),
-        ("130, 143", "Ended at once by a second SIGINT or SIGTERM."),
+        (
+            "5",
+            "run, scenario run: an expectation did not hold or a step was refused, and the command itself succeeded.",
+        ),
+        ("126, 127", "run: the command cannot be executed, or there is none of that name."),
+        ("1 to 255", "run: else the exit code of the command, or 128 and the signal that ended it."),
+        (
+            "130, 143",
+            "Ended at once by a second SIGINT or SIGTERM; scenario run: by the first, when it has undone its steps.",
+        ),
     ];
 
     /// The number.
@@ -38,6 +51,8 @@ impl Exit {
             Exit::Wrong => 2,
             Exit::NotStarted => 3,
             Exit::Cut => 4,
+            Exit::Expectation => 5,
+            Exit::Command(code) => code,
             Exit::Signal(number) => 128 + number,
         }
     }

@@ -15,6 +15,10 @@ use super::fault::FaultCommand;
 use super::gate::{Close, Open};
 use super::healthcheck::Healthcheck;
 use super::man::Manual;
+use super::run::Run;
+use super::scenario::ScenarioCommand;
+use super::schema::Subject;
+use super::toxiproxy::ToxiproxyFlags;
 use crate::config::{AdminSpec, Overrides};
 use crate::observe::{Filter, Format, build};
 use crate::route::Bind;
@@ -27,11 +31,10 @@ Examples:
   chaos-proxy demo                                try it: no file needed
   chaos-proxy --config routes.yaml --seed 42      the same chaos again
   chaos-proxy check routes.yaml                   find every mistake in a file
-  chaos-proxy routes                              what listens, what goes wrong
   chaos-proxy fault add db latency --delay 200ms  break it, now
   chaos-proxy fault rm db latency                 mend it; restore: all of it
   chaos-proxy close db --connections reset        a service is down; open db: up
-  chaos-proxy events --json                       everything that happens
+  chaos-proxy run -c routes.yaml -- pytest        a test, and faults around it
 
 Ctrl-C or SIGTERM: connections under way finish, a second signal ends them.";
 
@@ -55,6 +58,8 @@ Examples:
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) serve: ServeFlags,
+    #[command(flatten)]
+    pub(super) toxiproxy: ToxiproxyFlags,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -113,17 +118,21 @@ impl ServeFlags {
             log_level: self.log_level.clone(),
             log_format: self.log_format.map(Format::from),
             drain_timeout: self.drain_timeout,
+            ..Overrides::default()
         }
     }
 }
 
 /// A flag of the daemon that was typed before a command which has no use for it. What a variable says is no mistake.
 pub(super) fn misplaced(cli: &Cli, matches: &ArgMatches) -> Option<String> {
-    if matches!(cli.command, None | Some(Command::Demo(_))) {
-        return None;
-    }
+    let is_misplaced = |id: &str| match cli.command {
+        None => false,
+        // These have a daemon of their own, which is no Toxiproxy.
+        Some(Command::Demo(_) | Command::Run(_)) => ToxiproxyFlags::IDS.contains(&id),
+        Some(_) => true,
+    };
     let typed = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
-    let ids: Vec<&clap::Id> = matches.ids().filter(typed).collect();
+    let ids: Vec<&clap::Id> = matches.ids().filter(typed).filter(|id| is_misplaced(id.as_str())).collect();
     let flag = Cli::command().get_arguments().find(|arg| ids.contains(&arg.get_id()))?.get_long()?.to_owned();
     Some(format!("--{flag}"))
 }
@@ -154,12 +163,15 @@ impl From<LogFormat> for Format {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Find every mistake in configuration files; exit 0 or 2
-    #[command(after_help = "Example:\n  chaos-proxy check routes.yaml staging.yaml")]
+    /// Find every mistake in configurations and scenarios; exit 0 or 2
+    #[command(after_help = "Example:\n  chaos-proxy check routes.yaml brownout.yaml")]
     Check {
         /// The files; - is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Tell it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Say in plain words what will happen to a connection
     #[command(after_help = "Example:\n  chaos-proxy explain routes.yaml")]
@@ -168,13 +180,26 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Print the JSON Schema of the configuration, for editors
+    /// Print the JSON Schema of configurations or scenarios, for editors
     #[command(after_help = "Example:\n  chaos-proxy schema > chaos-proxy.schema.json")]
-    Schema,
+    Schema {
+        /// Of what
+        #[arg(value_enum, value_name = "WHAT", default_value_t)]
+        of: Subject,
+    },
     /// Serve a few routes that need no file and no upstream
     // The variables are read once, by the flags before the command: here they would beat those.
     #[command(mut_args(|arg| arg.env(Resettable::Reset)), after_help = "Example:\n  chaos-proxy demo --seed 42")]
     Demo(ServeFlags),
+    /// Run a command with the routes around it, and tell what happened
+    #[command(mut_args(|arg| arg.env(Resettable::Reset)), after_help = super::run::EXAMPLES)]
+    Run(Run),
+    /// Play a scenario: a timeline of faults, and what is expected of it
+    #[command(
+        after_help = "Example:\n  chaos-proxy scenario run brownout.yaml --against http://127.0.0.1:8474"
+    )]
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
     /// Show the routes of a running daemon
     #[command(
         after_help = "Examples:\n  chaos-proxy routes\n  chaos-proxy routes --json --url http://127.0.0.1:9474"
@@ -209,6 +234,13 @@ pub(super) enum Command {
     /// Exit 0 if the daemon is ready, else 1
     #[command(after_help = "Example:\n  chaos-proxy healthcheck --url http://127.0.0.1:8474")]
     Healthcheck(Healthcheck),
+    /// Print a configuration of Toxiproxy as one of this program
+    #[command(after_help = "Example:\n  chaos-proxy convert toxiproxy.json > routes.yaml")]
+    Convert {
+        /// Its list of proxies, as JSON; - is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print what a shell needs to complete commands and flags
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -253,7 +285,8 @@ mod tests {
             let args = command.get_arguments().filter(|arg| arg.get_env().is_some());
             args.count()
         };
-        assert_eq!((env(&command), env(command.find_subcommand("demo").unwrap())), (8, 0));
+        let below = |name| env(command.find_subcommand(name).unwrap());
+        assert_eq!((env(&command), below("demo"), below("run")), (8, 0, 0));
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(super) fn close(close: &Close) -> Result<String, Stop> {
             kept => format!("{} go on", count(kept, "connection")),
         },
         _ if ended == 0 => "no connection was open".to_owned(),
-        Live::Close | Live::Drain => format!("{} closed", count(ended, "connection")),
+        Live::Close | Live::CloseMoved | Live::Drain => format!("{} closed", count(ended, "connection")),
         Live::Reset => format!("{} reset", count(ended, "connection")),
     };
     let done = format!("{}: closed; {ended}", shown(&route.name));

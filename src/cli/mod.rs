@@ -1,11 +1,13 @@
 //! The command line: arguments → what to do → exit code. One file a command.
 
 mod address;
+mod again;
 mod banner;
 mod check;
 mod client;
 mod completions;
 mod connections;
+mod convert;
 mod definitions;
 mod demo;
 mod events;
@@ -16,19 +18,26 @@ mod flags;
 mod gate;
 mod health;
 mod healthcheck;
+mod launch;
 mod man;
 mod refusal;
 mod reload;
+mod report_flag;
+mod reports;
 mod routes;
+mod run;
 mod said;
+mod scenario;
 mod schema;
 mod serve;
+mod shell;
 mod signals;
 mod sse;
 mod stop;
 mod table;
 mod target;
 mod token;
+mod toxiproxy;
 mod undo;
 mod views;
 
@@ -41,25 +50,31 @@ pub use exit::Exit;
 pub use explain::explain;
 use flags::{Cli, Command};
 pub use said::{Said, environment};
-pub use schema::run as schema;
+pub use schema::{Subject, run as schema};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = Cli::command().get_matches_from(toxiproxy::rewritten(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(flag) = flags::misplaced(&cli, &matches) {
         say(&format!(
-            "{flag} is a flag of the daemon and says nothing to this command; a daemon is named by --url"
+            "{flag} is a flag of the daemon and says nothing to this command{}",
+            if matches!(cli.command, Some(Command::Demo(_) | Command::Run(_))) {
+                ""
+            } else {
+                "; a daemon is named by --url"
+            }
         ));
         crate::observe::Writer::stderr().flush();
         return Exit::Wrong.into();
     }
     let outcome = match &cli.command {
-        None => serve::run(&cli.serve),
-        Some(Command::Demo(flags)) => demo::run(&flags.clone().or(&cli.serve)),
-        Some(Command::Check { files }) => answer(check::run(files)),
+        None => Ok(serve::run(&cli.serve, &cli.toxiproxy)),
+        Some(Command::Demo(flags)) => Ok(demo::run(&flags.clone().or(&cli.serve))),
+        Some(Command::Run(command)) => Ok(run::run(command, &cli.serve)),
+        Some(Command::Check { files, json }) => answer(check::run(files, *json)),
         Some(Command::Explain { files }) => answer(explain::run(files)),
-        Some(Command::Schema) => print(&schema::run()).map(|()| Exit::Done),
+        Some(Command::Schema { of }) => print(&schema::run(*of)).map(|()| Exit::Done),
         Some(Command::Routes(flags)) => stop::tell(routes::run(flags)),
         Some(Command::Fault(command)) => stop::tell(fault::run(command)),
         Some(Command::Open(open)) => stop::tell(gate::open(open)),
@@ -68,8 +83,10 @@ pub fn main() -> ExitCode {
         Some(Command::Restore(flags)) => stop::tell(reload::restore(flags)),
         Some(Command::Reload(flags)) => stop::tell(reload::reload(flags)),
         Some(Command::Events(events)) => stop::tell(events::run(events)),
+        Some(Command::Convert { file }) => stop::tell(convert::run(file)),
         Some(Command::Completions { shell }) => print(&completions::run(*shell)).map(|()| Exit::Done),
         Some(Command::Man(manual)) => stop::tell(man::run(manual)),
+        Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Healthcheck(healthcheck)) => stop::tell(healthcheck::run(healthcheck)),
     };
     let exit = outcome.unwrap_or_else(|failure| {
@@ -86,7 +103,9 @@ fn answer(said: Said) -> anyhow::Result<Exit> {
     if said.success() {
         return Ok(Exit::Done);
     }
-    say(&said.complaint);
+    if !said.complaint.is_empty() {
+        say(&said.complaint);
+    }
     Ok(Exit::Wrong)
 }
 

@@ -77,6 +77,18 @@ pub(super) fn stop(client: &Client, target: &Target, reply: &Reply) -> Stop {
         .map_or_else(|stop| stop, |problem: Problem| Stop::failed(told(&problem, target.is_of_file())))
 }
 
+/// The same in one sentence, from the reply alone: for one call of many, when nobody is to be asked anything further.
+pub(super) fn brief(reply: &Reply) -> String {
+    let problem: Problem = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let Problem { title, detail, errors, .. } = problem;
+    let first = errors.into_iter().next().map(|error| match error.advice {
+        Some(advice) => format!("{} ({advice})", error.detail),
+        None => error.detail,
+    });
+    let said = first.unwrap_or(if detail.is_empty() { title } else { detail });
+    shown(&said).into_owned()
+}
+
 /// The problem as a report.
 fn told(problem: &Problem, of_file: bool) -> String {
     let mut out = String::new();

@@ -5,14 +5,16 @@
 pub struct Said {
     /// For stdout: what the command was asked for.
     pub answer: String,
-    /// For stderr: what is wrong. Empty: the command succeeded.
+    /// For stderr: what is wrong.
     pub complaint: String,
+    /// That something is wrong which the answer tells of.
+    pub wrong: bool,
 }
 
 impl Said {
     /// Whether there is nothing to complain about.
     pub fn success(&self) -> bool {
-        self.complaint.is_empty()
+        self.complaint.is_empty() && !self.wrong
     }
 
     pub(super) fn well(&mut self, text: &str) {

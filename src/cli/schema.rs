@@ -1,17 +1,36 @@
-//! `schema`: the JSON Schema of the configuration, for editors.
+//! `schema [WHAT]`: the JSON Schema of a configuration or of a scenario, for editors.
 
+use clap::ValueEnum;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::config::Document;
 use crate::route::RouteSpec;
 use crate::spec::pattern::bound;
+use crate::{config, scenario};
 
-/// The schema as indented JSON. A document is a mapping, or a bare list of routes.
-pub fn run() -> String {
+/// What a schema can be of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// A configuration: the routes, and what goes wrong on them
+    #[default]
+    Config,
+    /// A scenario: what is changed when, and what must come of it
+    Scenario,
+}
+
+/// The schema as indented JSON.
+pub fn run(of: Subject) -> String {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let routes = generator.subschema_for::<Vec<RouteSpec>>();
-    let document = generator.subschema_for::<Document>();
+    let (title, forms) = match of {
+        // A configuration is a mapping, or a bare list of routes.
+        Subject::Config => {
+            let routes = generator.subschema_for::<Vec<RouteSpec>>();
+            ("chaos-proxy configuration", vec![generator.subschema_for::<config::Document>(), routes])
+        }
+        Subject::Scenario => {
+            ("chaos-proxy scenario", vec![generator.subschema_for::<scenario::document::Document>()])
+        }
+    };
     let mut definitions = Value::Object(generator.take_definitions(true));
     bound(&mut definitions);
     allow_variables(&mut definitions);
@@ -27,8 +46,8 @@ pub fn run() -> String {
     }
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "chaos-proxy configuration",
-        "anyOf": [document, routes],
+        "title": title,
+        "anyOf": forms,
         "$defs": definitions,
     });
     // A value made of plain maps, lists and texts can always be written.

@@ -1,5 +1,7 @@
 //! Tables: columns as wide as what is in them, the last one as it comes.
 
+use crate::observe::text::aligned;
+
 /// A table with a head line; `none` where there is no row.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, none: &str) -> String {
     if rows.is_empty() {
@@ -11,18 +13,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, non
 /// The lines of a table, with so much between its columns.
 pub(super) fn columns<const N: usize>(head: [&str; N], rows: Vec<[String; N]>, between: &str) -> Vec<String> {
     let lines: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let mut widths = [0; N];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let padded = |line: &[String; N]| {
-        let cells: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join(between).trim_end().to_owned()
-    };
-    lines.iter().map(padded).collect()
+    aligned(&lines, between)
 }
 
 #[cfg(test)]

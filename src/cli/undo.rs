@@ -1,5 +1,6 @@
 //! What to type to take a change back, ready for the shell.
 
+use super::shell::quoted;
 use crate::spec::text::is_hostile;
 
 /// The words of a command of this program.
@@ -30,27 +31,16 @@ impl Undo {
 
     /// As a line for the shell; none where no shell can be trusted to understand the same.
     pub(super) fn line(&self) -> Option<String> {
-        if !self.sayable {
+        if !self.sayable || self.words.iter().any(|word| word.chars().any(is_hostile)) {
             return None;
         }
         let mut line = "chaos-proxy".to_owned();
         for word in &self.words {
             line.push(' ');
-            line.push_str(&quoted(word)?);
+            line.push_str(&quoted(word.as_ref()));
         }
         Some(line)
     }
-}
-
-fn quoted(word: &str) -> Option<String> {
-    if word.chars().any(is_hostile) {
-        return None;
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return Some(word.to_owned());
-    }
-    Some(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
 /// What was done, and on the same line how to take it back.

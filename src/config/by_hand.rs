@@ -3,62 +3,55 @@
 #[cfg(test)]
 mod tests;
 
-use super::builder::Builder;
-use super::de::Reader;
 use super::document::Typed;
-use super::tree::{MAX_ITEMS, Tree};
+use super::sheet::Sheet;
+use super::tree::MAX_ITEMS;
 use super::{Config, Refused, json, meaning};
 use crate::observe::Filter;
 use crate::route::{LocalPort, RouteConfig, RouteSpec};
-use crate::spec::source::Source;
 use crate::spec::text::shown_short;
-use crate::spec::{Diagnostic, Field, Name, Problems};
+use crate::spec::{Diagnostic, Field, Name};
 
 impl Config {
     /// Holds the parts against each other, as the reading of a document does.
     pub fn check(&self) -> Result<(), Refused> {
-        let mut typed = Typed {
-            document: self.document(),
-            tree: Tree::new(Vec::new()),
-            source: Source::new("the configuration", ""),
-            problems: Problems::default(),
-            may_be_empty: true,
-        };
+        let mut sheet = Sheet::blank("the configuration");
         if let Err(why) = self.log.level.0.parse::<Filter>() {
-            typed.note(problem("log.level", &why.to_string()));
+            sheet.note(problem("log.level", &why.to_string()));
         }
         if self.routes.len() > MAX_ITEMS {
-            typed.note(Diagnostic::new(format!("there are more than {MAX_ITEMS} routes")));
+            sheet.note(Diagnostic::new(format!("there are more than {MAX_ITEMS} routes")));
         }
         for route in &self.routes {
-            values(route, &mut typed);
+            values(route, &mut sheet);
         }
+        let typed = Typed { document: self.document(), sheet, may_be_empty: true };
         meaning::config(typed).map(drop).map_err(Refused::from)
     }
 }
 
 /// What the types of a route allow and its text does not.
-fn values(route: &RouteConfig, typed: &mut Typed) {
+fn values(route: &RouteConfig, sheet: &mut Sheet) {
     let name = shown_short(&route.name, 40);
     if let Err(why) = route.name.parse::<Name>() {
-        typed.note(problem(&format!("the name `{name}` of a route"), &why.to_string()));
+        sheet.note(problem(&format!("the name `{name}` of a route"), &why.to_string()));
     }
     if route.local_port == LocalPort::Fixed(0) {
-        typed.note(problem(&format!("localPort 0 of the route `{name}`"), "is not within 1..65535"));
+        sheet.note(problem(&format!("localPort 0 of the route `{name}`"), "is not within 1..65535"));
     }
     for wrong in misread(route) {
         let path = wrong.place.map(|place| place.path).unwrap_or_default();
-        typed.note(
+        sheet.note(
             Diagnostic::new(format!("{path} of the route `{name}`: {}", wrong.title)).label(wrong.label),
         );
     }
     for fault in &route.faults {
         let fault_name = shown_short(&fault.name, 40);
         if let Err(why) = fault.name.parse::<Name>() {
-            typed.note(problem(&format!("the name `{fault_name}` of a fault"), &why.to_string()));
+            sheet.note(problem(&format!("the name `{fault_name}` of a fault"), &why.to_string()));
         }
         if let Err(why) = fault.check() {
-            typed.note(problem(&format!("the fault `{fault_name}` of the route `{name}`"), why));
+            sheet.note(problem(&format!("the fault `{fault_name}` of the route `{name}`"), why));
         }
     }
 }
@@ -70,14 +63,13 @@ fn misread(route: &RouteConfig) -> Vec<Diagnostic> {
     if let Some(keys) = written.as_object_mut() {
         keys.retain(|key, _| PARTS.contains(&key.as_str()));
     }
-    let source = Source::new("the configuration", written.to_string());
-    let mut builder = Builder::default();
-    if let Err(problem) = json::read(source.text(), &mut builder) {
-        return vec![problem];
+    match Sheet::build(written.to_string().as_bytes(), "the configuration", |_| json::read) {
+        Ok(mut sheet) => {
+            let _ = sheet.read_as::<Field<RouteSpec>>(sheet.root());
+            sheet.problems.into_sorted()
+        }
+        Err((_, problem)) => vec![problem],
     }
-    let (tree, mut problems) = builder.finish();
-    let _ = Reader::new(&tree, &source, &mut problems).read::<Field<RouteSpec>>(tree.root());
-    problems.into_sorted()
 }
 
 /// `why`: words that follow, and on a second line what to write.

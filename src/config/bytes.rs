@@ -10,10 +10,7 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Source, Box<(Source, Di
     let refuse =
         |title: String, help: &str| Err(Box::new((Source::new(name, ""), Diagnostic::new(title).help(help))));
     if bytes.len() > MAX_TEXT {
-        return refuse(
-            "the document is larger than 1 MiB".to_owned(),
-            "a configuration has at most 1,048,576 bytes",
-        );
+        return refuse("the document is larger than 1 MiB".to_owned(), "it may have at most 1,048,576 bytes");
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let utf8 = "save it as UTF-8";

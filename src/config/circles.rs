@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::document::Typed;
-use super::meaning::{place, route_name};
+use super::meaning::route_name;
+use super::sheet::Sheet;
 use crate::route::{Bind, RouteSpec};
 use crate::spec::{Diagnostic, NodeId};
 use crate::upstream::{Address, Endpoint, Host};
@@ -31,7 +31,7 @@ enum Met {
 }
 
 /// Notes every circle, but for those that share a way with one that is told.
-pub(super) fn circles(routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, usize>, typed: &mut Typed) {
+pub(super) fn circles(routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, usize>, sheet: &mut Sheet) {
     let steps: Vec<Vec<Step>> = (0..routes.len()).map(|from| steps(from, routes, bind, by_port)).collect();
     let mut met = vec![Met::Never; routes.len()];
     let mut told = 0;
@@ -60,7 +60,7 @@ pub(super) fn circles(routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, 
                     told += 1;
                     let mut circle = gone.get(*depth..).unwrap_or_default().to_vec();
                     circle.push(*step);
-                    tell(circle, routes, typed);
+                    tell(circle, routes, sheet);
                 }
                 _ => {}
             }
@@ -88,7 +88,7 @@ fn steps(from: usize, routes: &[&RouteSpec], bind: Bind, by_port: &HashMap<u16, 
 }
 
 /// Tells of a circle where it stands in the text; a route that runs already does not stand there.
-fn tell(mut circle: Vec<Step>, routes: &[&RouteSpec], typed: &mut Typed) {
+fn tell(mut circle: Vec<Step>, routes: &[&RouteSpec], sheet: &mut Sheet) {
     /// A longer circle is told of by its beginning.
     const SHOWN: usize = 8;
     let start = circle.iter().position(|step| step.node.is_some()).unwrap_or(0);
@@ -110,11 +110,11 @@ fn tell(mut circle: Vec<Step>, routes: &[&RouteSpec], typed: &mut Typed) {
         }
     };
     let mut problem =
-        Diagnostic::new(title).at(place(typed, first.node)).label("a connection would come back without end");
+        Diagnostic::new(title).at(sheet.place(first.node)).label("a connection would come back without end");
     for other in circle.iter().take(SHOWN).skip(1) {
-        problem = problem.note("it goes on", place(typed, other.node));
+        problem = problem.note("it goes on", sheet.place(other.node));
     }
-    typed.note(problem);
+    sheet.note(problem);
 }
 
 /// Whether a connection to `address` certainly arrives at a listener bound to `bind` of the same port.

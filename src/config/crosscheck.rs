@@ -6,23 +6,24 @@ use std::sync::Arc;
 use super::Admin;
 use super::admin::AdminSpec;
 use super::circles::circles;
-use super::document::{Document, Typed};
-use super::meaning::{place, route_name};
+use super::document::Document;
+use super::meaning::route_name;
+use super::sheet::Sheet;
 use crate::route::{Bind, LocalPort, RouteSpec};
 use crate::spec::{Diagnostic, Field};
 
 /// Notes every port, name or chain of routes that cannot be.
-pub(super) fn crosscheck(document: &Document, bind: Bind, typed: &mut Typed) {
+pub(super) fn crosscheck(document: &Document, bind: Bind, sheet: &mut Sheet) {
     let routes: Vec<&RouteSpec> =
         document.routes.get().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Field::get).collect();
-    let by_port = ports(&routes, typed);
-    names(&routes, typed);
-    admin(document, &routes, typed);
-    circles(&routes, bind, &by_port, typed);
+    let by_port = ports(&routes, sheet);
+    names(&routes, sheet);
+    admin(document, &routes, sheet);
+    circles(&routes, bind, &by_port, sheet);
 }
 
 /// The first route of each port; a second one is told, whatever it is bound to.
-fn ports(routes: &[&RouteSpec], typed: &mut Typed) -> HashMap<u16, usize> {
+fn ports(routes: &[&RouteSpec], sheet: &mut Sheet) -> HashMap<u16, usize> {
     let mut first = HashMap::new();
     for (index, route) in routes.iter().enumerate() {
         let Some(LocalPort::Fixed(port)) = route.local_port.get() else { continue };
@@ -37,16 +38,16 @@ fn ports(routes: &[&RouteSpec], typed: &mut Typed) -> HashMap<u16, usize> {
                     (None, Some(name)) => format!("localPort {port} is taken by the route `{name}`"),
                     _ => format!("localPort {port} is taken by another route"),
                 };
-                let (here, before) = (place(typed, route.local_port.node()), place(typed, node));
+                let (here, before) = (sheet.place(route.local_port.node()), sheet.place(node));
                 let problem = Diagnostic::new(title).at(here).label("choose another port").taken();
-                typed.note(problem.note("the first one is", before));
+                sheet.note(problem.note("the first one is", before));
             }
         }
     }
     first
 }
 
-fn names(routes: &[&RouteSpec], typed: &mut Typed) {
+fn names(routes: &[&RouteSpec], sheet: &mut Sheet) {
     let mut first: HashMap<Arc<str>, &RouteSpec> = HashMap::new();
     for route in routes {
         let Some(name) = route_name(route) else { continue };
@@ -58,20 +59,20 @@ fn names(routes: &[&RouteSpec], typed: &mut Typed) {
             // Two unnamed routes of one port: that is told already.
             Some(before) if before.name.is_absent() && route.name.is_absent() => {}
             Some(before) => {
-                let (here, before) = (place(typed, spot(route)), place(typed, spot(before)));
+                let (here, before) = (sheet.place(spot(route)), sheet.place(spot(before)));
                 let title = match (&here, &before) {
                     (Some(_), None) => format!("there is a route `{name}` already"),
                     _ => format!("two routes are called `{name}`"),
                 };
                 let problem = Diagnostic::new(title).at(here).label("choose another name").taken();
-                typed.note(problem.note("the first one is", before));
+                sheet.note(problem.note("the first one is", before));
             }
         }
     }
 }
 
 /// An admin address that was asked for must not be a route's. One that was not asked for gives way by itself.
-fn admin(document: &Document, routes: &[&RouteSpec], typed: &mut Typed) {
+fn admin(document: &Document, routes: &[&RouteSpec], sheet: &mut Sheet) {
     let Some(Admin::On { listen, .. }) = document.admin.get().map(AdminSpec::meant) else { return };
     let at = match document.admin.get() {
         Some(AdminSpec::Full(full)) => full.listen.node().or(document.admin.node()),
@@ -79,8 +80,8 @@ fn admin(document: &Document, routes: &[&RouteSpec], typed: &mut Typed) {
     };
     for route in routes {
         if route.local_port.get() == Some(&LocalPort::Fixed(listen.port())) {
-            let (here, admin) = (place(typed, route.local_port.node()), place(typed, at));
-            typed.note(
+            let (here, admin) = (sheet.place(route.local_port.node()), sheet.place(at));
+            sheet.note(
                 Diagnostic::new(format!("localPort {} is the port of the control API", listen.port()))
                     .at(here)
                     .label("choose another port, or another for `admin`")

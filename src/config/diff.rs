@@ -51,8 +51,17 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// The keys of a document but for its routes.
-const TOP: [&str; 8] =
-    ["seed", "bind", "admin", "log", "drainTimeout", "preDrainDelay", "drainIdle", "statsInterval"];
+const TOP: [&str; 9] = [
+    "seed",
+    "bind",
+    "admin",
+    "log",
+    "drainTimeout",
+    "preDrainDelay",
+    "drainIdle",
+    "statsInterval",
+    "allowedUpstreams",
+];
 
 /// The keys of a route but for its name and its faults.
 const ROUTE: [&str; 8] =

@@ -4,16 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admin::AdminSpec;
-use super::builder::Builder;
-use super::de::Reader;
-use super::substitute::{Env, substitute};
-use super::tree::{Kind, Tree};
-use super::{bytes, json, yaml};
+use super::proxies;
+use super::sheet::Sheet;
+use super::substitute::Env;
+use super::tree::Kind;
 use crate::observe::LogSpec;
 use crate::route::{Bind, RouteSpec};
 use crate::spec::report::Report;
-use crate::spec::source::Source;
-use crate::spec::{Diagnostic, Field, Limit, Period, Problems, Span};
+use crate::spec::{Allowed, Diagnostic, Field, Limit, NodeId, Period};
 
 /// The configuration of chaos-proxy: local ports, where their connections go, and what goes wrong on the way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +43,10 @@ pub struct Document {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[schemars(schema_with = "Period::positive_schema")]
     pub stats_interval: Field<Period>,
+    /// Where the control API may point a route, beside what is written here: ranges of addresses and hosts, each with or
+    /// without a port. Left out: everywhere but to link-local addresses.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub allowed_upstreams: Field<Vec<Field<Allowed>>>,
     /// The routes.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub routes: Field<Vec<Field<RouteSpec>>>,
@@ -54,9 +56,7 @@ pub struct Document {
 #[derive(Debug)]
 pub struct Typed {
     pub(super) document: Document,
-    pub(super) tree: Tree,
-    pub(super) source: Source,
-    pub(super) problems: Problems,
+    pub(super) sheet: Sheet,
     /// Whether a list of no routes will do: for a daemon that can be given some later.
     pub(super) may_be_empty: bool,
 }
@@ -66,94 +66,54 @@ impl Typed {
     pub fn document(&self) -> &Document {
         &self.document
     }
-
-    /// Notes a problem at the value of a field, if it came from the text.
-    pub(super) fn note(&mut self, problem: Diagnostic) {
-        self.problems.add(problem);
-    }
-
-    /// The problems with the text they speak of.
-    pub(super) fn into_report(self) -> Report {
-        let total = self.problems.total();
-        Report::new(self.source, self.problems.into_sorted(), total)
-    }
 }
 
 impl Document {
     /// Reads a document, YAML or JSON by its first character, and notes everything that is wrong with it. An error
     /// means that not even that could be done: it is no text, or neither YAML nor JSON.
     pub fn read(text: &[u8], name: &str, env: Env<'_>) -> Result<Typed, Box<Report>> {
-        let mut source = match bytes::decode(text, name) {
-            Ok(source) => source,
-            Err(refused) => {
-                let (source, problem) = *refused;
-                return Err(Box::new(Report::new(source, vec![problem], 1)));
-            }
-        };
-        let mut builder = Builder::default();
-        let is_json = source.text().trim_start().starts_with(['{', '[']);
-        let read = if is_json { json::read } else { yaml::read };
-        if let Err(problem) = read(source.text(), &mut builder) {
-            let (_, mut problems) = builder.finish();
-            problems.add(problem);
-            hide_secrets(&mut source, None);
-            let total = problems.total();
-            return Err(Box::new(Report::new(source, problems.into_sorted(), total)));
-        }
-        let (mut tree, mut problems) = builder.finish();
-        hide_secrets(&mut source, Some(&tree));
-        substitute(&mut tree, env, &mut problems);
-        let document = Document::from_tree(&tree, &source, &mut problems);
-        Ok(Typed { document, tree, source, problems, may_be_empty: false })
+        Ok(Document::from_sheet(Sheet::read(text, name, env)?))
     }
 
-    pub(super) fn from_tree(tree: &Tree, source: &Source, problems: &mut Problems) -> Document {
-        let reader = Reader::new(tree, source, problems).with_extensions();
-        let root = tree.root();
-        match tree.kind(root) {
+    /// The document that a sheet holds.
+    pub(crate) fn from_sheet(mut sheet: Sheet) -> Typed {
+        let root = sheet.root();
+        if let Some(key) = scenario_key(&sheet) {
+            let problem = Diagnostic::new("this is a scenario, not a configuration")
+                .at(sheet.key_place(Some(key)))
+                .label("give it as --scenario FILE")
+                .help("chaos-proxy run --config FILE --scenario FILE -- COMMAND plays it; chaos-proxy check FILE checks it");
+            sheet.note(problem);
+            let document = Document { routes: Field::Bad, ..Document::default() };
+            return Typed { document, sheet, may_be_empty: false };
+        }
+        if let Some(items) = proxies::proxies(&sheet) {
+            let routes = proxies::routes(&items, &mut sheet);
+            let routes = Field::Good { node: Some(root), value: routes };
+            return Typed {
+                document: Document { routes, ..Document::default() },
+                sheet,
+                may_be_empty: false,
+            };
+        }
+        let document = match sheet.tree.kind(root) {
             Kind::List(_) => {
-                let routes = reader.read(root).unwrap_or_default();
+                let routes = sheet.read_as(root).unwrap_or_default();
                 Document { routes, ..Document::default() }
             }
             Kind::Null | Kind::Broken => Document::default(),
-            _ => match reader.read::<Field<Document>>(root) {
+            _ => match sheet.read_file_as::<Field<Document>>() {
                 Some(Field::Good { value, .. }) => value,
                 _ => Document { routes: Field::Bad, ..Document::default() },
             },
-        }
+        };
+        Typed { document, sheet, may_be_empty: false }
     }
 }
 
-/// Hides what looks like a password in a URL, so that no message repeats it. Without a tree, whatever stands between a
-/// colon and an `@` on a line.
-pub(super) fn hide_secrets(source: &mut Source, tree: Option<&Tree>) {
-    let text = source.text().to_owned();
-    let mut hide = |span: Span| {
-        let Some(part) = text.get(span.range()) else { return };
-        let Some(at) = part.rfind('@') else { return };
-        let from = part.find("//").map_or(0, |scheme| scheme + 2);
-        if let Some(colon) = part.get(from..at).and_then(|user| user.find(':')) {
-            let start = span.start as usize;
-            source.hide(start + from + colon + 1..start + at);
-        }
-    };
-    match tree {
-        Some(tree) => {
-            // What an alias stands for has the same span as its anchor: each is looked at once.
-            let texts = tree.ids().filter(|node| matches!(tree.kind(*node), Kind::Text(_)));
-            let mut spans: Vec<Span> = texts.map(|node| tree.span(node)).collect();
-            spans.sort_unstable_by_key(|span| span.start);
-            spans.dedup();
-            spans.into_iter().for_each(hide);
-        }
-        None => {
-            let mut start = 0;
-            for word in text.split_inclusive([' ', '\t', '\n', '\r', '"', '\'', ',']) {
-                if word.contains('@') {
-                    hide(Span::new(start..start + word.len()));
-                }
-                start += word.len();
-            }
-        }
-    }
+/// Where it shows that a text is a scenario: it has steps or expectations, and no routes.
+pub(crate) fn scenario_key(sheet: &Sheet) -> Option<NodeId> {
+    let root = sheet.root();
+    let key = sheet.get(root, "steps").or_else(|| sheet.get(root, "expect"));
+    key.filter(|_| sheet.get(root, "routes").is_none())
 }

@@ -9,7 +9,7 @@ use super::tree::MAX_TEXT;
 use crate::spec::Diagnostic;
 
 /// The bytes of a regular file, or, for `-`, of standard input; at most one more than a document may have.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     if path != Path::new("-") {
         return read_regular(path);
     }
@@ -47,7 +47,7 @@ fn open(path: &Path) -> Result<File, Diagnostic> {
         _ => "a device",
     };
     Err(Diagnostic::new(format!("this is {what}, not a file"))
-        .help("a configuration is read from a regular file, or from standard input when it is called -"))
+        .help("a regular file is read, or standard input when it is called -"))
 }
 
 fn refusal(path: &Path, error: &std::io::Error) -> Diagnostic {

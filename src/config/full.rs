@@ -7,7 +7,7 @@ use super::admin::AdminSpec;
 use super::{Config, Document};
 use crate::observe::LogSpec;
 use crate::route::RouteSpec;
-use crate::spec::{Field, Limit, Period};
+use crate::spec::{Allowed, Field, Limit, Period};
 
 impl Config {
     /// The whole configuration as a document: every default written out, every shorthand in its full form. Reading it
@@ -28,9 +28,14 @@ impl Config {
             pre_drain_delay: Period::new(self.drain.pre_delay).into(),
             drain_idle: Limit(self.drain.idle.map(Period::new)).into(),
             stats_interval: maybe(self.stats_interval.map(Period::new)),
+            allowed_upstreams: maybe(self.allowed_upstreams.clone().map(listed)),
             routes: Field::Absent,
         }
     }
+}
+
+fn listed(allowed: Vec<Allowed>) -> Vec<Field<Allowed>> {
+    allowed.into_iter().map(Field::from).collect()
 }
 
 fn maybe<T>(value: Option<T>) -> Field<T> {

@@ -5,38 +5,41 @@ use std::sync::Arc;
 
 use super::crosscheck::crosscheck;
 use super::document::{Document, Typed};
+use super::sheet::Sheet;
 use super::tree::{Kind, MAX_ITEMS, Spot};
 use super::{Admin, Config, Drain, aim};
 use crate::fault::{Delay, Distribution, Drop, Effect, Fault, Hang, Trigger};
 use crate::observe::LogSpec;
 use crate::route::{Bind, LimitsSpec, LocalPort, RouteConfig, RouteSpec, Timeouts, TimeoutsSpec};
 use crate::spec::report::Report;
-use crate::spec::suggest::nearest;
-use crate::spec::{Diagnostic, Field, NodeId, Period, Place};
+use crate::spec::{Diagnostic, Field, NodeId, Period};
 
 /// The most faults a route may list.
 pub(crate) const MAX_FAULTS: usize = 64;
 
+/// The most hosts and ranges that the control API may be permitted.
+const MOST_ALLOWED: usize = 256;
+
 /// What a document means, or everything that is wrong with it.
-pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {
-    let document = std::mem::take(&mut typed.document);
-    check_document(&document, &mut typed);
+pub(super) fn config(typed: Typed) -> Result<Config, Box<Report>> {
+    let Typed { document, mut sheet, may_be_empty } = typed;
+    check_document(&document, may_be_empty, &mut sheet);
     let bind = document.bind.get().copied().unwrap_or(Bind::Ip(Ipv4Addr::LOCALHOST.into()));
     let routes = document.routes.get().map(Vec::as_slice).unwrap_or_default();
     let mut meant = Vec::with_capacity(routes.len());
     for route in routes {
         if let Field::Good { node, value } = route {
-            meant.extend(route_config(value, *node, bind, &mut typed));
+            meant.extend(route_config(value, *node, bind, &mut sheet));
         }
     }
-    crosscheck(&document, bind, &mut typed);
-    if typed.problems.is_empty() && meant.len() != routes.len() {
+    crosscheck(&document, bind, &mut sheet);
+    if sheet.is_clean() && meant.len() != routes.len() {
         // Nothing may vanish in silence: what could not be read has been told of, or this is our own mistake.
         debug_assert!(false, "a route was lost and no problem noted");
-        typed.note(Diagnostic::new("a route could not be read"));
+        sheet.note(Diagnostic::new("a route could not be read"));
     }
-    if !typed.problems.is_empty() {
-        return Err(Box::new(typed.into_report()));
+    if !sheet.is_clean() {
+        return Err(Box::new(sheet.into_report()));
     }
     let default = Drain::default();
     Ok(Config {
@@ -50,6 +53,10 @@ pub(super) fn config(mut typed: Typed) -> Result<Config, Box<Report>> {
             idle: document.drain_idle.get().map_or(default.idle, |limit| limit.get()),
         },
         stats_interval: document.stats_interval.get().map(|period| period.get()),
+        allowed_upstreams: document
+            .allowed_upstreams
+            .get()
+            .map(|listed| listed.iter().filter_map(|allowed| allowed.get().cloned()).collect()),
         routes: meant,
     })
 }
@@ -59,51 +66,51 @@ pub(super) fn route(
     spec: RouteSpec,
     others: &[&RouteConfig],
     among: &Config,
-    mut typed: Typed,
+    mut sheet: Sheet,
 ) -> Result<RouteConfig, Box<Report>> {
-    let root = typed.tree.root();
-    let meant = route_config(&spec, Some(root), among.bind, &mut typed);
+    let root = sheet.root();
+    let meant = route_config(&spec, Some(root), among.bind, &mut sheet);
     if others.len() >= MAX_ITEMS {
         let title = format!("there are {MAX_ITEMS} routes already, the most there may be");
-        let place = place(&typed, Some(root));
-        typed.note(Diagnostic::new(title).at(place));
+        let place = sheet.place(Some(root));
+        sheet.note(Diagnostic::new(title).at(place));
     }
     let routes = others.iter().map(|route| RouteSpec::from(*route)).chain([spec]);
     let routes: Vec<Field<RouteSpec>> = routes.map(Field::from).collect();
     let document = Document { routes: routes.into(), ..among.document_without_routes() };
-    crosscheck(&document, among.bind, &mut typed);
+    crosscheck(&document, among.bind, &mut sheet);
     match meant {
-        Some(meant) if typed.problems.is_empty() => Ok(meant),
+        Some(meant) if sheet.is_clean() => Ok(meant),
         _ => {
-            if typed.problems.is_empty() {
+            if sheet.is_clean() {
                 debug_assert!(false, "a route was lost and no problem noted");
-                typed.note(Diagnostic::new("the route could not be read"));
+                sheet.note(Diagnostic::new("the route could not be read"));
             }
-            Err(Box::new(typed.into_report()))
+            Err(Box::new(sheet.into_report()))
         }
     }
 }
 
-fn check_document(document: &Document, typed: &mut Typed) {
-    let root = typed.tree.root();
+fn check_document(document: &Document, may_be_empty: bool, sheet: &mut Sheet) {
+    let root = sheet.root();
     match &document.routes {
         // A misspelt `routes` is told of as an unknown key.
-        Field::Absent if resembles(typed, root, "routes") => {}
+        Field::Absent if sheet.resembles(root, "routes") => {}
         Field::Absent => {
-            let problem = match typed.tree.kind(root) {
+            let problem = match sheet.tree.kind(root) {
                 Kind::Broken => return,
                 Kind::Null => Diagnostic::new("the document is empty"),
                 _ => Diagnostic::new("`routes` is missing")
-                    .at(Some(typed.tree.place(Spot::Value(root))))
+                    .at(Some(sheet.tree.place(Spot::Value(root))))
                     .label("needs `routes` beside this"),
             };
-            typed.note(
+            sheet.note(
                 problem.help("list at least one route: routes: [{localPort: 15432, upstream: \"db:5432\"}]"),
             );
         }
-        Field::Good { node, value } if value.is_empty() && !typed.may_be_empty => {
-            let place = place(typed, *node);
-            typed.note(
+        Field::Good { node, value } if value.is_empty() && !may_be_empty => {
+            let place = sheet.place(*node);
+            sheet.note(
                 Diagnostic::new("there is no route")
                     .at(place)
                     .label("list at least one route")
@@ -112,10 +119,17 @@ fn check_document(document: &Document, typed: &mut Typed) {
         }
         Field::Good { .. } | Field::Bad => {}
     }
+    if document.allowed_upstreams.get().is_some_and(|listed| listed.len() > MOST_ALLOWED) {
+        let place = sheet.place(document.allowed_upstreams.node());
+        let title = format!("allowedUpstreams lists at most {MOST_ALLOWED} hosts and ranges");
+        sheet.note(
+            Diagnostic::new(title).at(place).label("too many: write ranges, or `*.` and what names end in"),
+        );
+    }
     if document.stats_interval.get().is_some_and(|interval| interval.get().is_zero()) {
-        let place = place(typed, document.stats_interval.node());
+        let place = sheet.place(document.stats_interval.node());
         let label = "take the line away for no statistics";
-        typed.note(Diagnostic::new("statsInterval must be more than zero").at(place).label(label));
+        sheet.note(Diagnostic::new("statsInterval must be more than zero").at(place).label(label));
     }
 }
 
@@ -124,26 +138,26 @@ fn route_config(
     spec: &RouteSpec,
     node: Option<NodeId>,
     bind: Bind,
-    typed: &mut Typed,
+    sheet: &mut Sheet,
 ) -> Option<RouteConfig> {
     for (key, absent) in [("localPort", spec.local_port.is_absent()), ("upstream", spec.upstream.is_absent())]
     {
-        if absent && !node.is_some_and(|node| resembles(typed, node, key)) {
-            let place = place(typed, node);
+        if absent && !node.is_some_and(|node| sheet.resembles(node, key)) {
+            let place = sheet.place(node);
             let label = format!("this route needs `{key}`");
-            typed.note(Diagnostic::new(format!("`{key}` is missing")).at(place).label(label));
+            sheet.note(Diagnostic::new(format!("`{key}` is missing")).at(place).label(label));
         }
     }
     if spec.local_port.get() == Some(&LocalPort::Auto) && spec.name.is_absent() {
-        let place = place(typed, spec.local_port.node());
+        let place = sheet.place(spec.local_port.node());
         let problem = Diagnostic::new("a route with `localPort: auto` needs a name").at(place);
-        typed.note(problem.label("give the route a `name`").help("the name is how to find the port"));
+        sheet.note(problem.label("give the route a `name`").help("the name is how to find the port"));
     }
     for complaint in spec.complaints() {
-        let problem = complaint.told(|node| typed.tree.place(Spot::Value(node)));
-        typed.note(problem);
+        let problem = complaint.told(|node| sheet.tree.place(Spot::Value(node)));
+        sheet.note(problem);
     }
-    let faults = faults(spec, typed);
+    let faults = faults(spec, sheet);
     let local_port = *spec.local_port.get()?;
     Some(RouteConfig {
         name: route_name(spec)?,
@@ -169,13 +183,13 @@ pub(super) fn route_name(spec: &RouteSpec) -> Option<Arc<str>> {
 }
 
 /// The faults of a route: the shorthands first, then the list. Each name may be taken once.
-fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
+fn faults(spec: &RouteSpec, sheet: &mut Sheet) -> Vec<Fault> {
     let mut faults = shorthands(spec);
     if let Field::Good { node, value } = &spec.faults
         && faults.len() + value.len() > MAX_FAULTS
     {
-        let place = place(typed, *node);
-        typed.note(
+        let place = sheet.place(*node);
+        sheet.note(
             Diagnostic::new(format!("a route has at most {MAX_FAULTS} faults")).at(place).label("too many"),
         );
         return Vec::new();
@@ -187,15 +201,15 @@ fn faults(spec: &RouteSpec, typed: &mut Typed) -> Vec<Fault> {
     for item in spec.faults.get().map(Vec::as_slice).unwrap_or_default() {
         let Field::Good { node, value } = item else { continue };
         if let Some(aims) = &aims {
-            aim::check(value, *node, aims, typed);
+            aim::check(value, *node, aims, sheet);
         }
         let fault = value.meant(|name| taken.iter().any(|(other, _)| **other == *name));
         let (name, given) = (&fault.name, value.name.is_some());
         match taken.iter().find(|(other, _)| other == name) {
             Some((_, before)) => {
-                let (here, before) = (place(typed, *node), place(typed, *before));
+                let (here, before) = (sheet.place(*node), sheet.place(*before));
                 let label = if given { "choose another name" } else { "give this one a `name`" };
-                typed.note(
+                sheet.note(
                     Diagnostic::new(format!("two faults of this route are called `{name}`"))
                         .at(here)
                         .label(label)
@@ -235,17 +249,4 @@ fn shorthands(spec: &RouteSpec) -> Vec<(Fault, Option<NodeId>)> {
         );
     }
     faults
-}
-
-/// Whether a mapping has a key that was probably meant as `key`.
-fn resembles(typed: &Typed, map: NodeId, key: &str) -> bool {
-    match typed.tree.kind(map) {
-        Kind::Map(entries) => entries.iter().any(|entry| nearest(&entry.key, [key]).is_some()),
-        _ => false,
-    }
-}
-
-/// The place of a node, if it came from the text.
-pub(super) fn place(typed: &Typed, node: Option<NodeId>) -> Option<Place> {
-    node.map(|node| typed.tree.place(Spot::Value(node)))
 }

@@ -26,8 +26,10 @@ mod meaning;
 mod origin;
 mod overrides;
 mod patch;
+mod proxies;
 mod refused;
 mod scalar;
+mod sheet;
 mod substitute;
 mod tree;
 mod unknown_key;
@@ -42,17 +44,22 @@ use std::time::Duration;
 pub use admin::{AdminFull, AdminSpec, Listen};
 pub use body::BodyError;
 pub use diff::{Change, changes};
+pub(crate) use document::scenario_key;
 pub use document::{Document, Typed};
+pub(crate) use file::read as read_bytes;
 pub(crate) use meaning::MAX_FAULTS;
 pub use origin::Origin;
 pub use overrides::Overrides;
 pub use refused::{Problem, Refused};
 pub(crate) use scalar::to_json as scalar_to_json;
+pub(crate) use sheet::Sheet;
 pub use substitute::Env;
+pub(crate) use tree::MAX_TEXT;
 pub use watch::Watch;
 
 use crate::observe::LogConfig;
 use crate::route::{Bind, RouteConfig};
+use crate::spec::Allowed;
 
 /// A whole configuration as it is meant: complete, valid, and free of places.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +76,9 @@ pub struct Config {
     pub drain: Drain,
     /// A statistics line per route this often; left out: none.
     pub stats_interval: Option<Duration>,
+    /// Where the control API may point a route, beside what is written here. Left out: everywhere but to link-local
+    /// addresses.
+    pub allowed_upstreams: Option<Vec<Allowed>>,
     /// In the order of the file.
     pub routes: Vec<RouteConfig>,
 }
@@ -118,6 +128,7 @@ impl Default for Config {
             log: LogConfig::default(),
             drain: Drain::default(),
             stats_interval: None,
+            allowed_upstreams: None,
             routes: Vec::new(),
         }
     }
@@ -137,9 +148,7 @@ impl Config {
 
 /// Reads a file, once, at most 1 MiB of it, and never waiting for it.
 pub fn read(path: &Path, env: Env<'_>) -> Result<Typed, Refused> {
-    let name = path.display().to_string();
-    let bytes = file::read(path).map_err(|problem| Refused::unread(&name, problem))?;
-    Document::read(&bytes, &name, env).map_err(Refused::from)
+    Sheet::open(path, env).map(Document::from_sheet)
 }
 
 /// Reads and checks a file.

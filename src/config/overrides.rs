@@ -1,6 +1,6 @@
 //! What flags and environment variables say over the file.
 
-use super::admin::AdminSpec;
+use super::admin::{AdminSpec, Listen};
 use super::document::{Document, Typed};
 use super::{Config, Refused};
 use crate::observe::{Filter, Format, LogSpec};
@@ -14,6 +14,8 @@ pub struct Overrides {
     pub bind: Option<Bind>,
     /// In place of `admin`.
     pub admin: Option<AdminSpec>,
+    /// In place of `admin.listen`; the rest of `admin` stays.
+    pub admin_listen: Option<Listen>,
     /// In place of `seed`.
     pub seed: Option<u64>,
     /// In place of `log.level`.
@@ -22,6 +24,10 @@ pub struct Overrides {
     pub log_format: Option<Format>,
     /// In place of `drainTimeout`.
     pub drain_timeout: Option<Period>,
+    /// `log.level` where neither the file nor any of these says it.
+    pub quietly: Option<Filter>,
+    /// Whether a list of no routes will do.
+    pub may_be_empty: bool,
 }
 
 impl Overrides {
@@ -40,11 +46,24 @@ impl Typed {
         let document = &mut self.document;
         put(&mut document.bind, overrides.bind);
         put(&mut document.admin, overrides.admin.clone());
+        if let Some(listen) = overrides.admin_listen {
+            match &mut document.admin {
+                Field::Good { value: AdminSpec::Full(full), .. } => full.listen = Field::from(listen),
+                // One that could not be read stays as it is, to be told of.
+                Field::Bad => {}
+                admin => *admin = Field::from(AdminSpec::Listen(listen)),
+            }
+        }
+        self.may_be_empty |= overrides.may_be_empty;
         put(&mut document.seed, overrides.seed);
         put(&mut document.drain_timeout, overrides.drain_timeout);
-        if overrides.log_level.is_some() || overrides.log_format.is_some() {
+        let said = document.log.get().is_some_and(|log| !log.level.is_absent());
+        // A `log` that could not be read stays as it is, to be told of.
+        let quietly = overrides.quietly.clone().filter(|_| !said && !matches!(document.log, Field::Bad));
+        let level = overrides.log_level.clone().or(quietly);
+        if level.is_some() || overrides.log_format.is_some() {
             let mut log = document.log.get().cloned().unwrap_or_else(LogSpec::default);
-            put(&mut log.level, overrides.log_level.clone());
+            put(&mut log.level, level);
             put(&mut log.format, overrides.log_format);
             document.log = Field::from(log);
         }
@@ -80,5 +99,48 @@ mod tests {
         assert_eq!((config.seed, config.bind, config.routes[0].bind), (Some(7), Bind::Any, Bind::Any));
         assert_eq!((config.log.level.0.as_str(), config.log.format), ("debug", Format::Text));
         assert_eq!(config.drain.timeout, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_address_alone_leaves_the_rest_of_admin() {
+        let overrides =
+            Overrides { admin_listen: Some(Listen("0.0.0.0:7".parse().unwrap())), ..Overrides::default() };
+        let admin = |file: &str| {
+            let text = format!("{{{file} \"routes\": [{{\"localPort\": 1, \"upstream\": \"a:1\"}}]}}");
+            Document::read(text.as_bytes(), "text", &|_| None).unwrap().over(&overrides).mean().unwrap().admin
+        };
+        let on = |hosts: &[&str]| crate::config::Admin::On {
+            listen: "0.0.0.0:7".parse().unwrap(),
+            token_file: None,
+            allowed_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        };
+        assert_eq!(admin(""), on(&[]));
+        assert_eq!(admin("\"admin\": \"off\","), on(&[]));
+        assert_eq!(admin("\"admin\": {\"allowedHosts\": [\"x\"]},"), on(&["x"]));
+    }
+
+    #[test]
+    fn a_command_is_quiet_where_nobody_says_otherwise() {
+        let level = |file: &str, log_level: Option<&str>| {
+            let text = format!("---\n{{{file} routes: [{{localPort: 1, upstream: 'a:1'}}]}}");
+            let filter = |text: &str| Filter(text.to_owned());
+            let overrides = Overrides {
+                log_level: log_level.map(filter),
+                quietly: Some(filter("warn")),
+                ..Overrides::default()
+            };
+            Document::read(text.as_bytes(), "text", &|_| None)
+                .unwrap()
+                .over(&overrides)
+                .mean()
+                .unwrap()
+                .log
+                .level
+                .0
+        };
+        assert_eq!(level("", None), "warn");
+        assert_eq!(level("log: {format: text},", None), "warn");
+        assert_eq!(level("log: {level: info},", None), "info");
+        assert_eq!(level("log: {level: info},", Some("debug")), "debug");
     }
 }

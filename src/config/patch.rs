@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Number, Value, json};
 
 use super::body::BodyError;
-use super::document::Typed;
+use super::sheet::Sheet;
 use super::tree::{Kind, Spot, Tree};
 use crate::fault::{Delay, Distribution, Effect, Fault};
 use crate::route::{RouteConfig, RouteSpec};
@@ -23,41 +23,41 @@ pub(super) struct Patch(Map<String, Value>);
 
 impl Patch {
     /// Takes a body that was read as a patch.
-    pub(super) fn read(mut typed: Typed) -> Result<Patch, BodyError> {
-        let root = typed.tree.root();
-        typed.tree.remove(root, "state");
-        match value(&typed.tree, root) {
-            Value::Object(map) if typed.problems.is_empty() => Ok(Patch(map)),
-            Value::Object(_) => Err(typed.into()),
+    pub(super) fn read(mut sheet: Sheet) -> Result<Patch, BodyError> {
+        let root = sheet.root();
+        sheet.tree.remove(root, "state");
+        match value(&sheet.tree, root) {
+            Value::Object(map) if sheet.is_clean() => Ok(Patch(map)),
+            Value::Object(_) => Err(sheet.into()),
             _ => {
                 let problem = Diagnostic::new("a patch must be an object");
-                let place = typed.tree.place(Spot::Value(root));
-                typed.note(problem.at(Some(place)).label("write the keys to change: {\"key\": value}"));
-                Err(typed.into())
+                let place = sheet.tree.place(Spot::Value(root));
+                sheet.note(problem.at(Some(place)).label("write the keys to change: {\"key\": value}"));
+                Err(sheet.into())
             }
         }
     }
 
     /// The same for a fault: it cannot become another one beside what it is.
-    pub(super) fn read_for(fault: &Fault, mut typed: Typed) -> Result<Patch, BodyError> {
-        let (word, root) = (fault.effect.word(), typed.tree.root());
-        if let Kind::Map(entries) = typed.tree.kind(root) {
-            let gone = typed.tree.get(root, word).is_some_and(|node| *typed.tree.kind(node) == Kind::Null);
-            let speaks = |node: NodeId| *typed.tree.kind(node) != Kind::Null;
+    pub(super) fn read_for(fault: &Fault, mut sheet: Sheet) -> Result<Patch, BodyError> {
+        let (word, root) = (fault.effect.word(), sheet.root());
+        if let Kind::Map(entries) = sheet.tree.kind(root) {
+            let gone = sheet.tree.get(root, word).is_some_and(|node| *sheet.tree.kind(node) == Kind::Null);
+            let speaks = |node: NodeId| *sheet.tree.kind(node) != Kind::Null;
             let other = entries
                 .iter()
                 .find(|entry| !gone && !["state", word].contains(&&*entry.key) && speaks(entry.value));
             if let Some(node) = other.map(|entry| entry.value) {
-                let place = typed.tree.place(Spot::Key(node));
+                let place = sheet.tree.place(Spot::Key(node));
                 let problem = Diagnostic::new(format!("the fault `{}` is a {word}", fault.name))
                     .at(Some(place))
                     .label(format!("a patch of it has the one key `{word}`"))
                     .help("to make it another effect, put a whole fault in its place");
-                typed.note(problem);
-                return Err(typed.into());
+                sheet.note(problem);
+                return Err(sheet.into());
             }
         }
-        Patch::read(typed)
+        Patch::read(sheet)
     }
 
     /// The text of what there is with this laid over it.

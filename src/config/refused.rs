@@ -1,5 +1,7 @@
 //! The answer to a configuration that cannot be: everything that is wrong with it.
 
+use serde::Serialize;
+
 use crate::spec::Diagnostic;
 use crate::spec::report::Report;
 use crate::spec::source::Source;
@@ -12,7 +14,7 @@ pub struct Refused {
 }
 
 /// One problem, for programs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What is wrong, on one line.
     pub title: String,

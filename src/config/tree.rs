@@ -11,7 +11,7 @@ use crate::spec::text::shown_short;
 use crate::spec::{NodeId, Place, Span};
 
 /// The most bytes of text a document may have.
-pub(super) const MAX_TEXT: usize = 1 << 20;
+pub(crate) const MAX_TEXT: usize = 1 << 20;
 /// The deepest a value may lie.
 pub(super) const MAX_DEPTH: usize = 32;
 /// The most values a document may have, aliases counted as what they stand for.

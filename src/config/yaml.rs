@@ -292,7 +292,10 @@ fn core(tag: &Tag) -> Option<&str> {
 }
 
 fn unknown_tag(tag: &Tag, span: Span) -> Diagnostic {
-    Diagnostic::new(format!("the tag `{}` has no meaning here", shown_short(&tag.original(), 40)))
+    let tag = tag.original();
+    // What was meant as "not equal" is no tag of anybody's.
+    let label = if tag.starts_with("!=") { "put all of it in quotes" } else { "take the tag away" };
+    Diagnostic::new(format!("the tag `{}` has no meaning here", shown_short(&tag, 40)))
         .at(Some(here(span)))
-        .label("take the tag away")
+        .label(label)
 }

@@ -81,6 +81,7 @@ pub(super) fn explain(text: &str, kind: &ErrorKind, at: usize, bracket: Option<S
             let title = format!("text cannot begin with `{character}`");
             return Diagnostic::new(title).at(Some(here(span))).label("put it in quotes");
         }
+        K::InvalidBlockScalarHeader => ("`>` and `|` begin a text of several lines", "put it in quotes"),
         K::BomInsideDocument => ("a byte order mark inside the text", "take it away"),
         K::CommentNotSeparated => ("a comment needs a blank before its `#`", "put a blank before it"),
         K::UnsupportedYamlMajorVersion => ("not a version of YAML this program reads", "YAML 1.2 is read"),

@@ -15,7 +15,7 @@ use super::{ControlError, Live};
 use crate::config::Config;
 use crate::observe::{By, Fact};
 use crate::relay::Dismissal;
-use crate::route::{Route, RouteConfig, Share};
+use crate::route::{Listener, LocalPort, Route, RouteConfig, Share};
 
 /// Puts `new` in force in place of `old`, and says how many connections were told to end.
 pub(super) async fn apply(
@@ -104,6 +104,7 @@ async fn swap(
     let going: Vec<Arc<Route>> = going.map(|(_, member)| member.route.clone()).collect();
     let mut left_behind = going.iter().filter_map(|route| route.hand_on_share());
     // Every route becomes what it should be before a listener changes hands: whoever comes then meets it as it is meant.
+    let mut ended = 0;
     let mut routes: Vec<(Arc<Route>, Source, Option<usize>)> = Vec::with_capacity(next.len());
     for Next { config, place, source, share } in next {
         let known = place.and_then(|place| members.get(place)).zip(place);
@@ -115,7 +116,8 @@ async fn swap(
                     disabled.push(member.route.clone());
                 }
                 let seen = old.routes.get(place).map(|route| route.faults.as_slice()).unwrap_or_default();
-                member.route.change(config, seen);
+                let moved = (live == Live::CloseMoved).then_some(Dismissal::Close);
+                ended += member.route.change(config, seen, moved);
                 routes.push((member.route.clone(), source, Some(place)));
             }
             (None, Some(share)) => {
@@ -142,6 +144,9 @@ async fn swap(
             },
             Source::Bound(listener) => Some(listener),
         };
+        if let Some(listener) = &listener {
+            tell_if_moved(shared, &route, listener);
+        }
         let start = |listener| Listening::start(route.clone(), listener, shared.common.stop.cut.clone());
         let listening = listener.map(start);
         fresh.push((Member { route, listening }, place));
@@ -172,7 +177,8 @@ async fn swap(
     state.members = fresh.into_iter().map(|(member, _)| member).collect();
     shared.publish(&state.members);
     shared.depart(&removed);
-    removed.iter().chain(&disabled).map(|route| let_go(shared, timeout, route, live)).sum()
+    let let_go = removed.iter().chain(&disabled).map(|route| let_go(shared, timeout, route, live));
+    ended + let_go.sum::<u64>()
 }
 
 fn tell_address(shared: &Shared, route: &Arc<Route>, was: Option<SocketAddr>, by: By) {
@@ -197,7 +203,7 @@ fn tell_address(shared: &Shared, route: &Arc<Route>, was: Option<SocketAddr>, by
 fn let_go(shared: &Shared, timeout: Duration, route: &Arc<Route>, live: Live) -> u64 {
     match live {
         Live::Keep => 0,
-        Live::Close => route.dismiss_all(Dismissal::Close),
+        Live::Close | Live::CloseMoved => route.dismiss_all(Dismissal::Close),
         Live::Reset => route.dismiss_all(Dismissal::Reset),
         Live::Drain => {
             let (closing, told) = route.let_finish();
@@ -215,4 +221,16 @@ fn let_go(shared: &Shared, timeout: Duration, route: &Arc<Route>, live: Live) ->
             told
         }
     }
+}
+
+/// Whoever looked for a route where it was has to know that it is not there any more.
+fn tell_if_moved(shared: &Shared, route: &Route, listener: &Listener) {
+    let now = listener.address();
+    let Some(was) =
+        route.last_port().filter(|was| route.config().local_port == LocalPort::Auto && *was != now.port())
+    else {
+        return;
+    };
+    let message = format!("its port {was} was taken while it was closed: it listens on {now} now").into();
+    shared.common.emitter.emit(Fact::Notice { route: Some(route.name().clone()), message });
 }

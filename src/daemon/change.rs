@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::apply::apply;
+use super::permit;
 use super::shared::{Shared, State};
 use super::{Applied, ControlError, Live};
 use crate::config::{self, Admin, Change, Config};
@@ -41,8 +42,16 @@ pub(super) async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, Cont
     let changes = config::changes(&old, &as_it_runs(&old, new.clone())?);
     let undone = changes.iter().filter(|change| since.iter().any(|made| made.touches(change)));
     let undone = undone.map(|change| change.text.clone()).collect();
-    let applied = put(shared, &mut state, &old, new, by, Live::Drain).await?;
-    state.file = file;
+    // What is in the new file is its author's own, whoever asked for it to be read.
+    let before = std::mem::replace(&mut state.file, file);
+    let applied = put(shared, &mut state, &old, new, by, Live::Drain).await;
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) => {
+            state.file = before;
+            return Err(error);
+        }
+    };
     if applied.changes.is_empty() {
         // Whoever asked by signal has nowhere else to see that it was done.
         let (generation, seed, changes) = (applied.generation, shared.seed, Arc::default());
@@ -72,7 +81,10 @@ pub(super) async fn put(
         return Ok(Applied { generation: shared.generation(), ..Applied::default() });
     }
     let settings = Config { routes: Vec::new(), ..new.clone() };
+    permit::open(shared, old, &state.file, &new, by);
+    let written = new.clone();
     let ended = apply(shared, state, old, new, by, live).await?;
+    permit::forget(shared, &state.file, &written);
     shared.set_drain_idle(settings.drain.idle);
     shared.stats_interval.send_if_modified(|interval| {
         std::mem::replace(interval, settings.stats_interval) != settings.stats_interval

@@ -3,18 +3,21 @@
 //! Every change is checked whole and applied whole, one after the other, raises the generation and is told as an event. It
 //! never waits for data: whatever state connections are in, a call returns at once.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinError;
 
 use super::change::{as_it_runs, check, put, reload, texts};
+use super::permit::{as_it_may_be, demand, is_remote};
 use super::shared::Shared;
-use super::{Applied, ControlError, Live, Status};
+use super::{Applied, ControlError, Live, Stats, Status};
 use crate::config::{self, Config};
 use crate::fault::{Fault, How};
 use crate::observe::{By, Emitter, Fact};
 use crate::relay::Dismissal;
 use crate::route::{ConnectionView, Route, RouteConfig};
+use crate::upstream::ResolveError;
 
 /// Looks at a running daemon and changes it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,6 +44,12 @@ impl Control {
             ready: !draining && shared.routes().iter().all(|route| route.is_as_configured()),
             draining,
         }
+    }
+
+    /// What has been counted since the start.
+    pub fn stats(&self) -> Stats {
+        let Status { generation, uptime, .. } = self.status();
+        Stats::of(generation, uptime, &self.routes(), self.emitter().process())
     }
 
     /// The configuration in force.
@@ -85,6 +94,11 @@ impl Control {
         Ok(connections)
     }
 
+    /// The addresses of a name, found as those of upstreams are.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
+        self.shared.common.dialer.resolver().addresses(&name.into()).await
+    }
+
     /// Ends a live connection; false: there is none of this id.
     pub fn end_connection(&self, id: u64, how: How) -> bool {
         self.shared.all_routes().iter().any(|route| route.dismiss(id, dismissal(how)))
@@ -104,15 +118,28 @@ impl Control {
         live: Live,
         edit: impl FnOnce(&mut Config) -> Result<T, ControlError> + Send + 'static,
     ) -> Result<(T, Applied), ControlError> {
+        self.try_edit(by, live, edit).await
+    }
+
+    /// The same for who refuses in words of his own.
+    pub(crate) async fn try_edit<T: Send + 'static, E: From<ControlError> + Send + 'static>(
+        &self,
+        by: By,
+        live: Live,
+        edit: impl FnOnce(&mut Config) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Applied), E> {
         let shared = self.shared.clone();
         let work = async move {
             let mut state = shared.state.lock().await;
             if shared.is_draining() {
-                return Err(ControlError::Draining);
+                return Err(ControlError::Draining.into());
             }
             let old = shared.config(&state);
             let mut new = old.clone();
             let value = edit(&mut new)?;
+            if is_remote(by) {
+                demand(&old, &state.file, &new)?;
+            }
             let applied = put(&shared, &mut state, &old, new, by, live).await?;
             Ok((value, applied))
         };
@@ -120,19 +147,23 @@ impl Control {
     }
 
     /// What came of a change. Only a bug in this program breaks one off.
-    fn carried_out<T>(&self, work: Result<Result<T, ControlError>, JoinError>) -> Result<T, ControlError> {
+    fn carried_out<T, E: From<ControlError>>(&self, work: Result<Result<T, E>, JoinError>) -> Result<T, E> {
         work.unwrap_or_else(|error| {
             if error.is_panic() {
                 self.emitter().process().count_panic();
             }
-            Err(ControlError::Broken)
+            Err(ControlError::Broken.into())
         })
     }
 
-    /// What putting this configuration in force would change.
+    /// What putting this configuration in force through the control API would change.
     pub async fn check(&self, config: Config) -> Result<Vec<String>, ControlError> {
-        let old = self.config().await;
-        let new = as_it_runs(&old, config)?;
+        let (old, file) = {
+            let state = self.shared.state.lock().await;
+            (self.shared.config(&state), state.file.clone())
+        };
+        let new = as_it_may_be(&old, config)?;
+        demand(&old, &file, &new)?;
         check(&self.shared, &new)?;
         Ok(texts(&config::changes(&old, &new)))
     }
@@ -196,7 +227,7 @@ impl Control {
                 _ if on || route.enabled => 0,
                 Live::Close => control.end_connections(&name, How::Close)?,
                 Live::Reset => control.end_connections(&name, How::Reset)?,
-                Live::Keep | Live::Drain => 0,
+                Live::CloseMoved | Live::Keep | Live::Drain => 0,
             };
             route.enabled = on;
             Ok((route.clone(), ended))

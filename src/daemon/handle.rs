@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Control;
 use super::listening::Listening;
 use super::shared::Shared;
-use crate::config::Admin;
+use crate::config::{Admin, Drain};
 use crate::observe::{By, Fact};
 use crate::route::{Common, Route};
 
@@ -91,12 +91,18 @@ impl Handle {
 
     /// Stops well: no new connections, those under way finish, and what is left at the deadline is reset.
     pub async fn drain(&self) -> Drained {
-        *self.shared.drained.get_or_init(|| self.shared.drain(By::Library)).await
+        *self.shared.drained.get_or_init(|| self.shared.drain(By::Library, None)).await
     }
 
     /// As [`drain`](Self::drain), told as the doing of a signal.
     pub async fn drain_on_signal(&self) -> Drained {
-        *self.shared.drained.get_or_init(|| self.shared.drain(By::Signal)).await
+        *self.shared.drained.get_or_init(|| self.shared.drain(By::Signal, None)).await
+    }
+
+    /// As [`drain`](Self::drain) within this time and without `preDrainDelay`, whatever the configuration says: for a
+    /// command that has come to its end, and whose clients are gone.
+    pub async fn drain_within(&self, timeout: Duration) -> Drained {
+        *self.shared.drained.get_or_init(|| self.shared.drain(By::Cli, Some(timeout))).await
     }
 
     /// Ends everything at once: what is open is reset.
@@ -158,12 +164,15 @@ impl Drop for Handle {
 }
 
 impl Shared {
-    async fn drain(&self, by: By) -> Drained {
+    async fn drain(&self, by: By, within: Option<Duration>) -> Drained {
         let began = Instant::now();
         let Common { emitter, connections, stop, ended, .. } = &self.common;
         self.draining.store(true, Ordering::Relaxed);
         // A change under way is carried out; the next one is refused.
-        let drain = self.state.lock().await.settings.drain;
+        let mut drain = self.state.lock().await.settings.drain;
+        if let Some(timeout) = within {
+            drain = Drain { timeout, pre_delay: Duration::ZERO, ..drain };
+        }
         let ended_before = ended.load(Ordering::Relaxed);
         emitter.emit(Fact::DrainBegun { connections: connections.len() as u64, timeout: drain.timeout, by });
         tokio::time::sleep(drain.pre_delay).await;

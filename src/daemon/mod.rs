@@ -21,14 +21,17 @@ mod control;
 mod handle;
 mod listening;
 mod outcome;
+mod permit;
 mod shared;
 mod start;
+pub mod stats;
 
-pub(crate) use change::as_it_runs;
 pub use control::Control;
 pub use handle::{Drained, Handle};
 pub use outcome::{Applied, ControlError, Live, Status};
+pub(crate) use permit::as_it_may_be;
 pub use start::{BindFailure, StartError};
+pub use stats::{OfRoute, Stats};
 
 /// The way in: [`Daemon::start`].
 #[derive(Debug)]

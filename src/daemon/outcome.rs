@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::start::{BindFailure, lines};
 use crate::config::{BodyError, Refused};
+use crate::upstream::Denied;
 
 /// Why a change was refused. Nothing of it was applied.
 #[derive(Clone, Debug, Error)]
@@ -48,6 +49,21 @@ pub enum ControlError {
     /// It cannot change while the daemon runs.
     #[error("`{0}` cannot change while the daemon runs: it needs a restart")]
     NeedsRestart(&'static str),
+    /// The control API may not change it.
+    #[error("`{0}` cannot change through the control API: change it in the file, and reload")]
+    FileOnly(&'static str),
+    /// The control API may not point a route there.
+    #[error("route `{route}`: `{upstream}` {why}")]
+    Denied {
+        /// Its place in the configuration that was asked for.
+        place: usize,
+        /// The route.
+        route: String,
+        /// Where it should lead.
+        upstream: String,
+        /// Why it may not.
+        why: Denied,
+    },
     /// The parts of what was asked for do not go together.
     #[error("{}", .0.brief())]
     Refused(Arc<Refused>),
@@ -85,6 +101,9 @@ pub enum Live {
     Close,
     /// They end by RST.
     Reset,
+    /// They end by FIN, and so do those of a route that goes on elsewhere: that listens at another address, or leads to
+    /// another upstream. Nobody asks for this by a word.
+    CloseMoved,
     /// They finish, and are reset when that takes longer than a drain may. Nobody asks for this by a word.
     Drain,
 }

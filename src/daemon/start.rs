@@ -6,18 +6,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
 use super::apply::apply;
 use super::shared::Shared;
-use super::{ControlError, Daemon, Handle, Live};
+use super::{ControlError, Daemon, Handle, Live, permit};
 use crate::config::{Config, Origin, Refused};
 use crate::fault::dice::Dice;
 use crate::observe::{By, Emitter, Fact};
-use crate::relay::Stop;
+use crate::relay::{Pipes, Stop};
 use crate::route::{Budget, Common};
 use crate::upstream::{Dialer, Resolver};
 
@@ -78,18 +76,23 @@ impl Daemon {
         Self::start_from(config, None).await
     }
 
-    /// The same with the place where the configuration can be read again.
+    /// The same with the place where the configuration was read, and can be read again.
     pub async fn start_from(config: Config, origin: Option<Origin>) -> Result<Handle, StartError> {
-        config.check().map_err(|refused| StartError::Config(Arc::new(refused)))?;
+        // What was read has been checked: to say where something is wrong there.
+        let made_by_hand = origin.is_none();
+        if made_by_hand {
+            config.check().map_err(|refused| StartError::Config(Arc::new(refused)))?;
+        }
         let seed = match config.seed {
             Some(seed) => seed,
-            None => SysRng.try_next_u64().map_err(|_| StartError::Seed)?,
+            None => drawn_seed().ok_or(StartError::Seed)?,
         };
         crate::route::raise_limit();
         let budget = Budget::of_process();
         let common = Common {
             dice: Dice::new(seed),
             emitter: Emitter::default(),
+            pipes: Pipes::new(budget.pipes()),
             dialer: Dialer::new(Resolver::system()).drawing_on(Arc::new(budget.clone())),
             budget,
             ids: Arc::new(AtomicU64::new(0)),
@@ -103,6 +106,7 @@ impl Daemon {
         let shared = Arc::new(Shared::new(seed, common, origin, nothing.clone(), config.clone()));
         let started = {
             let mut state = shared.state.lock().await;
+            permit::open(&shared, &nothing, &config, &config, By::Start);
             apply(&shared, &mut state, &nothing, config, By::Start, Live::Drain).await
         };
         started.map_err(|error| match error {
@@ -120,4 +124,19 @@ impl Daemon {
         handle.tell_stats_regularly();
         Ok(handle)
     }
+}
+
+/// A seed that nobody wrote. The kernel itself is asked: the usual way finds the system's function by name, which a
+/// static program cannot, and then reads a device, which an empty root does not have.
+#[cfg(target_os = "linux")]
+fn drawn_seed() -> Option<u64> {
+    let mut seed = [0; size_of::<u64>()];
+    let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).ok()?;
+    (filled == seed.len()).then(|| u64::from_ne_bytes(seed))
+}
+
+/// A seed that nobody wrote.
+#[cfg(not(target_os = "linux"))]
+fn drawn_seed() -> Option<u64> {
+    rand::TryRng::try_next_u64(&mut rand::rngs::SysRng).ok()
 }

@@ -84,8 +84,12 @@ const AHEAD: Duration = Duration::from_millis(20);
 /// comes late leaves no gap.
 const TURN_ENDS: Duration = Duration::from_millis(4);
 
-/// A piece is no larger than this, so that what is written keeps moving.
+/// A piece is no larger than this, or than what a short time carries, so that what is written keeps moving, and a fast
+/// rate does not have to be woken for each little bit of it.
 const PIECE: u64 = 64 * 1024;
+
+/// That time.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// The state of a rate: a bucket of tokens that fills evenly.
 #[derive(Debug, Default)]
@@ -157,6 +161,11 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
+    /// How much leaves at once.
+    fn piece(&self) -> u64 {
+        carried(self.rate, SHORT).max(PIECE).min(self.burst)
+    }
+
     fn pacer(&self) -> MutexGuard<'_, Pacer> {
         self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,7 +182,7 @@ impl StreamFault for Behaviour {
             self.arrives = Some(arrives);
         }
         while !segment.bytes.is_empty() {
-            let count = (segment.bytes.len() as u64).min(self.burst).min(PIECE);
+            let count = (segment.bytes.len() as u64).min(self.piece());
             // Held for one grant only, never while the rest of the chain is at work.
             let granted = self.pacer().grant(paced, count, self.rate, self.burst);
             let at = granted + later;
@@ -203,7 +212,7 @@ impl StreamFault for Behaviour {
         match next {
             Some(next) if next > now + self.lead + AHEAD => Intake::From(next - self.lead - AHEAD),
             _ => {
-                let soon = carried(self.rate, AHEAD + BURST).max(1).max(self.burst.min(PIECE));
+                let soon = carried(self.rate, AHEAD + BURST).max(1).max(self.piece());
                 Intake::AtMost(usize::try_from(soon).unwrap_or(usize::MAX))
             }
         }
@@ -237,6 +246,15 @@ mod tests {
         // The burst at once, the rest when as much has come together again.
         let expected = [(ms(0), 500), (ms(200), 200), (ms(5_000), 500), (ms(5_100), 100)];
         assert_eq!(sizes(&lab.events()), expected);
+    }
+
+    /// Of a fast rate a piece is what two milliseconds carry: a wake-up for each 64 KiB would be 1,500 a second here.
+    #[test]
+    fn a_fast_rate_leaves_in_large_pieces_and_as_exactly() {
+        let mut lab = Lab::new([json!({"bandwidth": {"rate": "100MB/s"}})]);
+        lab.send_in(2_000_000, 400_000);
+        let times = [0, 0, 0, 0, 0, 2, 4, 6, 8, 10];
+        assert_eq!(sizes(&lab.events()), times.map(|at| (ms(at), 200_000)));
     }
 
     #[test]

@@ -30,6 +30,11 @@ fn default_rto() -> Period {
 }
 
 impl Loss {
+    /// So many segments lost, each whatever befell the one before it.
+    pub fn new(rate: Probability) -> Loss {
+        Loss { rate, correlation: Probability::never(), rto: default_rto() }
+    }
+
     /// What becomes of a connection, as words that follow "is".
     pub fn says(&self) -> String {
         format!("made to lose {} of its segments, which arrive {} or more later", self.rate, self.rto)

@@ -175,6 +175,8 @@ pub enum By {
     Api,
     /// The command line of this program.
     Cli,
+    /// A scenario that this process plays.
+    Scenario,
 }
 
 /// How loud a fact is.

@@ -194,8 +194,24 @@ pub fn count(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
+/// Lines of a table: columns as wide as what is in them, the last one as it comes, with so much between them.
+pub fn aligned<const N: usize>(lines: &[[String; N]], between: &str) -> Vec<String> {
+    let mut widths = [0; N];
+    for line in lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let padded = |line: &[String; N]| {
+        let cells: Vec<String> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join(between).trim_end().to_owned()
+    };
+    lines.iter().map(padded).collect()
+}
+
 /// `1,204`.
-fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -226,7 +242,8 @@ pub fn size(bytes: u64) -> String {
 pub fn span(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
-        0..1_000 => format!("{micros}us"),
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{micros}us"),
         1_000..10_000 => format!("{:.1}ms", micros as f64 / 1e3),
         10_000..1_000_000 => format!("{}ms", micros / 1_000),
         1_000_000..60_000_000 => {

@@ -6,10 +6,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::{PeerEnd, Transport};
+use super::{PeerEnd, Pipe, Transport};
 
 /// The end the relay holds.
-pub(super) struct Fake(Arc<Mutex<State>>);
+pub(super) struct Fake {
+    state: Arc<Mutex<State>>,
+    splices: bool,
+}
 
 /// The end the test holds.
 #[derive(Clone)]
@@ -32,13 +35,23 @@ struct State {
     fin_arrived: bool,
     aborted: bool,
     dropped: bool,
+    /// How often it was asked to splice.
+    spliced: usize,
     wakers: Vec<Waker>,
 }
 
 /// A transport whose kernel takes `room` bytes that the peer has not read yet.
 pub(super) fn fake(room: usize) -> (Fake, Peer) {
     let state = Arc::new(Mutex::new(State { room, ..State::default() }));
-    (Fake(state.clone()), Peer(state))
+    (Fake { state: state.clone(), splices: false }, Peer(state))
+}
+
+impl Fake {
+    /// The same where there are pipes to the kernel.
+    pub(super) fn splicing(mut self) -> Self {
+        self.splices = cfg!(target_os = "linux");
+        self
+    }
 }
 
 fn wake(mut state: MutexGuard<'_, State>) {
@@ -75,6 +88,11 @@ impl Peer {
         wake(state);
     }
 
+    /// How many bytes it has sent that the relay has not read.
+    pub(super) fn unread(&self) -> usize {
+        self.0.lock().unwrap().incoming.len()
+    }
+
     /// Everything that has reached the peer.
     pub(super) fn arrived(&self) -> Vec<u8> {
         self.0.lock().unwrap().arrived.clone()
@@ -89,6 +107,11 @@ impl Peer {
     /// Whether it was ended by RST.
     pub(super) fn saw_reset(&self) -> bool {
         self.0.lock().unwrap().aborted
+    }
+
+    /// How many splices the relay's end was asked for.
+    pub(super) fn spliced(&self) -> usize {
+        self.0.lock().unwrap().spliced
     }
 
     /// Whether the relay has let go of its end.
@@ -107,7 +130,7 @@ fn wait(mut state: MutexGuard<'_, State>, cx: &Context<'_>) {
 
 impl Transport for Fake {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         if !state.incoming.is_empty() || state.finished || state.reset {
             return Poll::Ready(Ok(()));
         }
@@ -116,7 +139,7 @@ impl Transport for Fake {
     }
 
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let n = buf.len().min(state.incoming.len());
         if n > 0 {
             for (to, from) in buf.iter_mut().zip(state.incoming.drain(..n)) {
@@ -132,7 +155,7 @@ impl Transport for Fake {
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         if state.unsent.len() < state.room || state.reset {
             return Poll::Ready(Ok(()));
         }
@@ -141,7 +164,7 @@ impl Transport for Fake {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         assert!(!state.fin_arrived, "a byte after FIN");
         if state.reset {
             state.reset_told = true;
@@ -155,14 +178,50 @@ impl Transport for Fake {
         Ok(n)
     }
 
+    fn splices(&self) -> bool {
+        self.splices
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice_in(&self, pipe: &mut Pipe) -> io::Result<usize> {
+        let mut state = self.state.lock().unwrap();
+        state.spliced += 1;
+        // As at an urgent byte: now and then it moves nothing although there is something, and it may look like an end.
+        let balks = state.spliced.is_multiple_of(3);
+        if !state.incoming.is_empty() && !balks {
+            let count = pipe.put(state.incoming.make_contiguous())?;
+            state.incoming.drain(..count);
+            return Ok(count);
+        }
+        if state.incoming.is_empty() && state.reset && !state.reset_told {
+            state.reset_told = true;
+            return Err(broken());
+        }
+        if state.finished || state.reset { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice_out(&self, pipe: &mut Pipe) -> io::Result<usize> {
+        let room = {
+            let state = self.state.lock().unwrap();
+            if state.reset { 1 } else { state.room - state.unsent.len() }
+        };
+        if room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut bytes = vec![0; room.min(pipe.holds())];
+        let count = pipe.take(&mut bytes)?;
+        self.write(&bytes[..count])
+    }
+
     fn shut_write(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.fin_arrived = true;
         Ok(())
     }
 
     fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         // As with a real socket: after FIN nobody says what has not been sent.
         if state.unsent.is_empty() || state.reset || state.fin_arrived {
             return Poll::Ready(());
@@ -173,7 +232,7 @@ impl Transport for Fake {
 
     async fn broken(&self) -> io::Error {
         poll_fn(|cx| {
-            let state = self.0.lock().unwrap();
+            let state = self.state.lock().unwrap();
             if state.reset {
                 return Poll::Ready(broken());
             }
@@ -184,7 +243,7 @@ impl Transport for Fake {
     }
 
     fn peer_ended(&self) -> Option<PeerEnd> {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         match (state.reset, state.finished) {
             (true, _) => Some(PeerEnd::Reset),
             (_, true) => Some(PeerEnd::Fin),
@@ -193,7 +252,7 @@ impl Transport for Fake {
     }
 
     fn abort(self) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.aborted = true;
         // RST takes away what the kernel has not sent.
         state.unsent.clear();
@@ -202,7 +261,7 @@ impl Transport for Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        if let Ok(mut state) = self.0.lock() {
+        if let Ok(mut state) = self.state.lock() {
             state.dropped = true;
         }
     }

@@ -9,10 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::pump::{Around, Passed, Pump};
-use super::{Alarm, Cutting, Limits, Orders, Outcome, PeerEnd, Transport};
-use crate::fault::Active;
+use super::{Alarm, Cutting, Limits, Means, Orders, Outcome, PeerEnd, Transport};
 use crate::fault::link::Deed;
-use crate::observe::{Direction, Ending, Meter, Side};
+use crate::observe::{Direction, Ending, Side};
 
 type Watch<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
@@ -34,9 +33,7 @@ pub(super) struct Machine<'a, C, U> {
     /// Says whether there are orders that were not adopted yet.
     orders: watch::Receiver<Orders>,
     alarm: Alarm,
-    meter: &'a Meter,
-    /// Told of each fault that fires.
-    fired: &'a (dyn Fn(&Active) + Sync),
+    means: Means<'a>,
 }
 
 /// One of the two ends.
@@ -101,9 +98,8 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
         client: &'a C,
         upstream: &'a U,
         limits: &'a Limits,
-        meter: &'a Meter,
+        means: Means<'a>,
         orders: watch::Receiver<Orders>,
-        fired: &'a (dyn Fn(&Active) + Sync),
     ) -> Self {
         let now = Instant::now();
         Machine {
@@ -119,8 +115,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             to_finish: false,
             orders,
             alarm: Alarm::default(),
-            meter,
-            fired,
+            means,
         }
     }
 
@@ -152,7 +147,7 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
     pub(super) fn tell_fired(&mut self) {
         for pump in [&mut self.up.pump, &mut self.down.pump] {
             for deed in pump.take_fired() {
-                (self.fired)(&deed.active);
+                (self.means.fired)(&deed.active);
             }
         }
     }
@@ -219,7 +214,8 @@ impl<'a, C: Transport, U: Transport> Machine<'a, C, U> {
             let orders = &self.orders;
             let plan_changed = || orders.has_changed().unwrap_or(false);
             let around = Around {
-                meter: self.meter,
+                meter: self.means.meter,
+                pipes: self.means.pipes,
                 most: self.limits.held,
                 patience: self.limits.half_close,
                 plan_changed: &plan_changed,
@@ -313,6 +309,8 @@ impl Way {
         around: &Around<'_>,
     ) -> Said {
         if self.state == State::SinkGone {
+            // Whoever is stuck in an answer to nobody would not take what it is still to have: the last bytes, the reset.
+            self.pump.discard(cx, source.transport, &mut source.broken, around.meter);
             return Said::Nothing;
         }
         match self.pump.poll(cx, source.transport, sink.transport, &mut source.broken, around) {

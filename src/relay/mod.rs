@@ -4,12 +4,16 @@
 //! ended. It knows nothing of routes, listeners or where an end came from.
 
 mod alarm;
+mod block;
+mod carry;
 mod close;
 #[cfg(test)]
 mod fake;
+mod gear;
 pub mod keepalive;
 mod machine;
 mod orders;
+mod pipe;
 mod pool;
 mod pump;
 mod send;
@@ -26,11 +30,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, FineAlarm, until};
 pub use close::{close, discard};
 pub use keepalive::KeepAlive;
 pub use machine::ending_of;
 pub use orders::{Dismissal, Orders, dismissed};
+pub use pipe::{Pipe, Pipes};
 pub use send::send_all;
 pub use transport::{PeerEnd, Transport};
 
@@ -51,6 +56,17 @@ pub struct Limits {
     pub until: Option<Instant>,
     /// How many bytes the faults of one direction may hold; then the sender waits.
     pub held: usize,
+}
+
+/// What a relay works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Where bytes are counted.
+    pub meter: &'a Meter,
+    /// What bytes in bulk may be moved through while no fault needs to see them.
+    pub pipes: &'a Pipes,
+    /// Told of each fault that takes effect.
+    pub fired: &'a (dyn Fn(&Active) + Sync),
 }
 
 /// How a connection is told to stop.
@@ -140,61 +156,108 @@ impl Outcome {
 
 /// Moves bytes until the connection has ended, and ends both sides accordingly.
 ///
-/// `orders` say what goes wrong, now and whenever it changes, and when to end; `fired` is told of each fault that takes
-/// effect.
-pub async fn relay<C: Transport, U: Transport>(
+/// `orders` say what goes wrong, now and whenever it changes, and when to end.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps its arguments twice, for as long as the connection lives"
+)]
+pub fn relay<C: Transport, U: Transport>(
     client: C,
     upstream: U,
     limits: &Limits,
     stop: &Stop,
     mut orders: watch::Receiver<Orders>,
-    fired: &(dyn Fn(&Active) + Sync),
-    meter: &Meter,
-) -> Outcome {
-    let outcome = {
-        let mut machine = Box::new(Machine::new(&client, &upstream, limits, meter, orders.clone(), fired));
-        let mut ended = machine.adopt();
-        let mut orders_go_on = true;
-        let mut draining = false;
-        machine.finish_when_silent(stop.idle().filter(|_| machine.is_to_finish()));
-        while ended.is_none() {
-            tokio::select! {
-                biased;
-                () = stop.cut.cancelled() => ended = Outcome::ordered(Dismissal::Cut),
-                () = stop.drain.cancelled(), if !draining => {
-                    draining = true;
-                    machine.finish_when_silent(stop.idle());
+    means: Means<'_>,
+) -> impl Future<Output = Outcome> + Send {
+    async move {
+        let outcome = {
+            let mut machine = Box::new(Machine::new(&client, &upstream, limits, means, orders.clone()));
+            let mut ended = machine.adopt();
+            let mut orders_go_on = true;
+            let mut draining = false;
+            machine.finish_when_silent(stop.idle().filter(|_| machine.is_to_finish()));
+            while ended.is_none() {
+                tokio::select! {
+                    biased;
+                    () = stop.cut.cancelled() => ended = Outcome::ordered(Dismissal::Cut),
+                    () = stop.drain.cancelled(), if !draining => {
+                        draining = true;
+                        machine.finish_when_silent(stop.idle());
+                    }
+                    changed = orders.changed(), if orders_go_on => {
+                        orders_go_on = changed.is_ok();
+                        ended = machine.adopt();
+                        let finishing = draining || machine.is_to_finish();
+                        machine.finish_when_silent(stop.idle().filter(|_| finishing));
+                    }
+                    outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
                 }
-                changed = orders.changed(), if orders_go_on => {
-                    orders_go_on = changed.is_ok();
-                    ended = machine.adopt();
-                    let finishing = draining || machine.is_to_finish();
-                    machine.finish_when_silent(stop.idle().filter(|_| finishing));
+            }
+            machine.tell_fired();
+            let deeds = machine.deeds();
+            ended.map(|outcome| Outcome { deeds, at: Instant::now(), ..outcome })
+        };
+        // The loop ends with an outcome only.
+        let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
+        match outcome.last_word() {
+            LastWord::None => {}
+            LastWord::Abort { client: of_client, upstream: of_upstream } => {
+                if of_client {
+                    client.abort();
                 }
-                outcome = poll_fn(|cx| machine.poll(cx)) => ended = Some(outcome),
+                if of_upstream {
+                    upstream.abort();
+                }
+            }
+            // Boxed: it is over in a moment, and a relay lives long.
+            LastWord::Close { client: of_client, upstream: of_upstream } => {
+                let client = async {
+                    if of_client {
+                        close(client).await;
+                    }
+                };
+                let upstream = async {
+                    if of_upstream {
+                        close(upstream).await;
+                    }
+                };
+                Box::pin(async { tokio::join!(client, upstream) }).await;
             }
         }
-        machine.tell_fired();
-        let deeds = machine.deeds();
-        ended.map(|outcome| Outcome { deeds, at: Instant::now(), ..outcome })
-    };
-    // The loop ends with an outcome only.
-    let outcome = outcome.unwrap_or_else(|| Outcome::new(Ending::Error, Side::None));
-    match (outcome.ending, outcome.side) {
-        _ if outcome.abrupt => {
-            client.abort();
-            upstream.abort();
-        }
-        (Ending::PeerFin, _) => {}
-        // After FIN the system does not tell what it has not sent yet, and an RST would take that away. Whatever the
-        // peer still sends is answered by RST all the same.
-        (Ending::PeerReset | Ending::Error, Side::Client) if outcome.after_fin => close(upstream).await,
-        (Ending::PeerReset | Ending::Error, Side::Upstream) if outcome.after_fin => close(client).await,
-        (Ending::PeerReset | Ending::Error, Side::Client) => upstream.abort(),
-        (Ending::PeerReset | Ending::Error, Side::Upstream) => client.abort(),
-        _ => {
-            tokio::join!(close(client), close(upstream));
+        outcome
+    }
+}
+
+/// How the two ends are ended, those that are.
+enum LastWord {
+    /// They are only let go.
+    None,
+    /// By RST.
+    Abort { client: bool, upstream: bool },
+    /// By FIN.
+    Close { client: bool, upstream: bool },
+}
+
+impl Outcome {
+    fn last_word(&self) -> LastWord {
+        let (client, upstream) = match self.side {
+            // Who has broken hears nothing any more.
+            Side::Client => (false, true),
+            Side::Upstream => (true, false),
+            Side::None => (true, true),
+        };
+        match self.ending {
+            _ if self.abrupt => LastWord::Abort { client: true, upstream: true },
+            Ending::PeerFin => LastWord::None,
+            // After FIN the system does not tell what it has not sent yet, and an RST would take that away. Whatever the
+            // peer still sends is answered by RST all the same.
+            Ending::PeerReset | Ending::Error if self.side != Side::None && self.after_fin => {
+                LastWord::Close { client, upstream }
+            }
+            Ending::PeerReset | Ending::Error if self.side != Side::None => {
+                LastWord::Abort { client, upstream }
+            }
+            _ => LastWord::Close { client: true, upstream: true },
         }
     }
-    outcome
 }

@@ -1,9 +1,9 @@
 //! One direction: bytes, then the ending, from one transport to the other.
 //!
-//! A pump has two gears. Bytes that no fault can touch are read into a borrowed buffer and written on; with faults they
-//! go through a [`Chain`], which says what may be written when. Either way a pump owns the bytes it has read and not yet
-//! written, so that the gear can change at any byte. It never decides how the connection ends: it reports what it has
-//! passed on, and the relay decides.
+//! A pump has three gears. Bytes that no fault can touch are moved through a borrowed pipe when they come in bulk, and
+//! otherwise read into a borrowed buffer and written on; with faults they go through a [`Chain`], which says what may be
+//! written when. In each gear a pump owns the bytes it has taken and not yet written, so that the gear can change at any
+//! byte. It never decides how the connection ends: it reports what it has passed on, and the relay decides.
 
 use std::io;
 use std::sync::Arc;
@@ -13,8 +13,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
+use super::block::Block;
+use super::carry::Carry;
+use super::gear::Gear;
+use super::pipe::Pipes;
 use super::pool::{self, Buffer};
-use super::{Alarm, Transport};
+use super::{FineAlarm, Transport};
 use crate::fault::chain::Chain;
 use crate::fault::held::Front;
 use crate::fault::link::Deed;
@@ -39,6 +43,7 @@ pub(super) enum Passed {
 /// One direction of a relay.
 pub(super) struct Pump {
     direction: Direction,
+    gear: Gear,
     carry: Option<Carry>,
     /// Bytes that were read while a new plan arrived: it decides about them.
     unplanned: Option<Carry>,
@@ -59,6 +64,8 @@ pub(super) struct Pump {
 pub(super) struct Around<'a> {
     /// Where bytes are counted.
     pub(super) meter: &'a Meter,
+    /// What bytes in bulk may be moved through.
+    pub(super) pipes: &'a Pipes,
     /// How many bytes the faults of a direction may hold.
     pub(super) most: usize,
     /// How long an ending may wait for the bytes before it.
@@ -67,26 +74,27 @@ pub(super) struct Around<'a> {
     pub(super) plan_changed: &'a dyn Fn() -> bool,
 }
 
-/// Bytes read and not yet written, with no fault on them.
-struct Carry {
-    buffer: Buffer,
-    start: usize,
-    end: usize,
-}
-
-impl Carry {
-    fn len(&self) -> u64 {
-        (self.end - self.start) as u64
-    }
-
-    fn into_bytes(self) -> BytesMut {
-        BytesMut::from(&self.buffer[self.start..self.end])
-    }
-}
-
 struct Shaper {
     chain: Chain,
-    alarm: Alarm,
+    alarm: FineAlarm,
+    block: Block,
+    /// Bytes that were read for the chain while a new plan arrived: it decides about them.
+    unplanned: Option<BytesMut>,
+}
+
+impl Shaper {
+    fn from(offset: u64) -> Self {
+        Shaper {
+            chain: Chain::from(offset),
+            alarm: FineAlarm::default(),
+            block: Block::default(),
+            unplanned: None,
+        }
+    }
+
+    fn holds_bytes(&self) -> bool {
+        self.unplanned.is_some() || self.chain.holds_bytes()
+    }
 }
 
 /// What one step with faults came to.
@@ -100,6 +108,7 @@ impl Pump {
     pub(super) fn new(direction: Direction) -> Self {
         Pump {
             direction,
+            gear: Gear::default(),
             carry: None,
             unplanned: None,
             shaper: None,
@@ -116,7 +125,7 @@ impl Pump {
     pub(super) fn holds(&self) -> bool {
         self.carry.is_some()
             || self.unplanned.is_some()
-            || self.shaper.as_ref().is_some_and(|shaper| shaper.chain.holds_bytes())
+            || self.shaper.as_ref().is_some_and(|shaper| shaper.holds_bytes())
     }
 
     /// Whether bytes or endings may wait unseen in this direction: nobody reads, or can read on.
@@ -141,10 +150,8 @@ impl Pump {
             return false;
         }
         // What waits for this plan has been read, and is still to come by.
-        let offset = self.offset - self.unplanned.as_ref().map_or(0, Carry::len);
-        let shaper = self
-            .shaper
-            .get_or_insert_with(|| Box::new(Shaper { chain: Chain::from(offset), alarm: Alarm::default() }));
+        let offset = self.offset - self.unplanned.as_ref().map_or(0, |carry| carry.len() as u64);
+        let shaper = self.shaper.get_or_insert_with(|| Box::new(Shaper::from(offset)));
         if let Some(carry) = self.carry.take() {
             // A sink that takes nothing must not keep the faults from acting.
             shaper.chain.hold_as_is(now, carry.into_bytes());
@@ -190,7 +197,11 @@ impl Pump {
                 }
                 continue;
             }
-            if self.shaper.is_some() {
+            if let Some(shaper) = &mut self.shaper {
+                if let Some(bytes) = shaper.unplanned.take() {
+                    shaper.chain.on_read(Instant::now(), bytes);
+                    continue;
+                }
                 match self.step(cx, source, sink, broken, around)? {
                     Step::Moved => continue,
                     Step::Passed(passed) => return Poll::Ready(Ok(passed)),
@@ -201,15 +212,39 @@ impl Pump {
                 return self.poll_end(cx, sink, broken.is_some());
             }
             match source.poll_readable(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.unplanned = self.read(source, broken, meter, pool::SIZE);
-                }
+                Poll::Ready(Ok(())) => self.unplanned = self.fetch(source, sink, broken, around),
                 Poll::Ready(Err(e)) => self.source_broke(e, broken),
                 Poll::Pending => return Poll::Pending,
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Takes what comes for a sink that is gone. That is no progress: it says nothing of the bytes that can still arrive.
+    pub(super) fn discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &impl Transport,
+        broken: &mut Option<io::Error>,
+        meter: &Meter,
+    ) {
+        for _ in 0..TURN {
+            if self.source_ended {
+                return;
+            }
+            match source.poll_readable(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Err(e)) => self.source_broke(e, broken),
+                Poll::Ready(Ok(())) => match source.read(&mut Buffer::borrow()) {
+                    Ok(0) => self.source_ended = true,
+                    Ok(count) => meter.count_received(self.direction, count),
+                    Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                    Err(e) => self.source_broke(e, broken),
+                },
+            }
+        }
+        cx.waker().wake_by_ref();
     }
 
     /// One step with faults: write, or pass an ending on, or read.
@@ -285,7 +320,7 @@ impl Pump {
             match shaper.chain.intake(now, most) {
                 Intake::From(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
                 Intake::Never => {}
-                Intake::Any => return self.step_read(cx, source, broken, meter, pool::SIZE, wake),
+                Intake::Any => return self.step_read(cx, source, broken, meter, usize::MAX, wake),
                 Intake::AtMost(room) => return self.step_read(cx, source, broken, meter, room, wake),
             }
         }
@@ -305,7 +340,12 @@ impl Pump {
             Poll::Pending => return Ok(self.wait(cx, wake)),
             Poll::Ready(Err(e)) => self.source_broke(e, broken),
             Poll::Ready(Ok(())) => {
-                self.unplanned = self.read(source, broken, meter, room);
+                let Some(shaper) = &mut self.shaper else { return Ok(Step::Moved) };
+                let read = shaper.block.read(source, room, shaper.chain.holds());
+                let bytes = self.came(read.map(|bytes| (bytes.len(), bytes)), broken, meter);
+                if let Some(shaper) = &mut self.shaper {
+                    shaper.unplanned = bytes;
+                }
             }
         }
         Ok(Step::Moved)
@@ -314,10 +354,13 @@ impl Pump {
     /// Nothing more can be done before `wake`. A direction that has passed its FIN on has said its last, but its faults
     /// may still have something in mind.
     fn wait(&mut self, cx: &mut Context<'_>, wake: Option<Instant>) -> Step {
-        if let (Some(at), Some(shaper)) = (wake, &mut self.shaper)
-            && shaper.alarm.poll(cx, at).is_ready()
-        {
-            return Step::Moved;
+        if let Some(shaper) = &mut self.shaper {
+            if wake.is_some_and(|at| shaper.alarm.poll(cx, at).is_ready()) {
+                return Step::Moved;
+            }
+            if !shaper.chain.holds_bytes() {
+                shaper.block.give_back();
+            }
         }
         if self.fin_passed { Step::Passed(Passed::Fin) } else { Step::Waits }
     }
@@ -329,13 +372,12 @@ impl Pump {
         meter: &Meter,
     ) -> Poll<io::Result<()>> {
         while let Some(carry) = &mut self.carry {
-            match sink.write(&carry.buffer[carry.start..carry.end]) {
+            match carry.write_to(sink) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(n) => {
                     self.progressed = true;
                     meter.count_sent(self.direction, n);
-                    carry.start += n;
-                    if carry.start == carry.end {
+                    if carry.len() == 0 {
                         self.carry = None;
                     }
                 }
@@ -371,6 +413,43 @@ impl Pump {
         Poll::Ready(Ok(Passed::Fin))
     }
 
+    /// Takes what is there, where no fault needs to see it. None: nothing came, or the stream has ended.
+    fn fetch(
+        &mut self,
+        source: &impl Transport,
+        sink: &impl Transport,
+        broken: &mut Option<io::Error>,
+        around: &Around<'_>,
+    ) -> Option<Carry> {
+        let Around { meter, pipes, .. } = *around;
+        if self.gear.is_bulk()
+            && source.splices()
+            && sink.splices()
+            && let Some(mut pipe) = pipes.borrow()
+        {
+            match source.splice_in(&mut pipe) {
+                Ok(count @ 1..) => {
+                    self.gear.spliced(count);
+                    self.took(count, meter);
+                    return Some(Carry::Piped(pipe));
+                }
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => self.gear.cannot_splice(),
+                // Why nothing came is found out by reading.
+                Ok(_) => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(e) => {
+                    self.source_broke(e, broken);
+                    return None;
+                }
+            }
+        }
+        let carry = self.read(source, broken, meter, pool::SIZE);
+        if let Some(carry) = &carry {
+            self.gear.copied(carry.len());
+        }
+        carry
+    }
+
     /// Reads at most `room` bytes into a borrowed buffer. None: nothing came, or the stream has ended.
     fn read(
         &mut self,
@@ -380,17 +459,26 @@ impl Pump {
         room: usize,
     ) -> Option<Carry> {
         let mut buffer = Buffer::borrow();
-        match source.read(&mut buffer[..room.min(pool::SIZE)]) {
-            Ok(0) => {
+        let read = source.read(&mut buffer[..room.min(pool::SIZE)]);
+        self.came(read.map(|end| (end, Carry::Copied { buffer, start: 0, end })), broken, meter)
+    }
+
+    /// What a read came to: so many bytes, and where they are. None: nothing came, or the stream has ended.
+    fn came<T>(
+        &mut self,
+        read: io::Result<(usize, T)>,
+        broken: &mut Option<io::Error>,
+        meter: &Meter,
+    ) -> Option<T> {
+        match read {
+            Ok((0, _)) => {
                 self.source_ended = true;
                 self.progressed = true;
                 None
             }
-            Ok(n) => {
-                self.progressed = true;
-                self.offset += n as u64;
-                meter.count_received(self.direction, n);
-                Some(Carry { buffer, start: 0, end: n })
+            Ok((count, bytes)) => {
+                self.took(count, meter);
+                Some(bytes)
             }
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
             Err(e) => {
@@ -398,6 +486,13 @@ impl Pump {
                 None
             }
         }
+    }
+
+    /// So many bytes have come.
+    fn took(&mut self, count: usize, meter: &Meter) {
+        self.progressed = true;
+        self.offset += count as u64;
+        meter.count_received(self.direction, count);
     }
 
     fn source_broke(&mut self, error: io::Error, broken: &mut Option<io::Error>) {

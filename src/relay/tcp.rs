@@ -7,11 +7,14 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::{BufMut, BytesMut};
 use rustix::event::{PollFd, PollFlags};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+#[cfg(target_os = "linux")]
+use super::pipe::Pipe;
 use super::{PeerEnd, Transport};
 
 impl Transport for TcpStream {
@@ -24,12 +27,32 @@ impl Transport for TcpStream {
         self.try_io(Interest::READABLE, || Ok(rustix::net::recv(self, &mut *buf, no_flags())?.1))
     }
 
+    fn read_more(&self, bytes: &mut BytesMut, most: usize) -> io::Result<usize> {
+        self.try_read_buf(&mut bytes.limit(most))
+    }
+
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write_ready(cx)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         write_once(self, bytes)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splices(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice_in(&self, pipe: &mut Pipe) -> io::Result<usize> {
+        // Not `try_io`: at an urgent byte, too, this says that it would block, so that is no reason to forget readiness.
+        pipe.fill(self)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice_out(&self, pipe: &mut Pipe) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, || pipe.empty(self))
     }
 
     fn shut_write(&self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::fake::{Peer, fake};
-use super::{Dismissal, Limits, Orders, Outcome, Stop, relay};
+use super::{Dismissal, Limits, Means, Orders, Outcome, Pipes, Stop, relay};
 use crate::fault::{Active, Blackhole, Effect, Fault, Latency, Limit, Noop, Plan, Reset, Stall, Then};
 use crate::observe::{Direction, Ending, Meter, Side};
 use crate::spec::{Period, Size};
@@ -34,8 +34,15 @@ impl Rig {
     }
 
     fn with_plan(room: usize, limits: Limits, plan: Plan) -> Self {
+        Self::with_pipes(room, limits, plan, 8)
+    }
+
+    /// Bytes in bulk can go through so many pipes.
+    fn with_pipes(room: usize, limits: Limits, plan: Plan, pipes: usize) -> Self {
+        let pipes = Pipes::new(pipes);
         let (client, client_peer) = fake(room);
         let (server, server_peer) = fake(room);
+        let (client, server) = (client.splicing(), server.splicing());
         let stop = Stop::default();
         let meter = Arc::new(Meter::new(Arc::default()));
         let (their_stop, their_meter) = (stop.clone(), meter.clone());
@@ -44,7 +51,8 @@ impl Rig {
         let their_fired = fired.clone();
         let task = tokio::spawn(async move {
             let tell = |active: &Active| their_fired.lock().unwrap().push(active.fault.name.to_string());
-            relay(client, server, &limits, &their_stop, their_orders, &tell, &their_meter).await
+            let means = Means { meter: &their_meter, pipes: &pipes, fired: &tell };
+            relay(client, server, &limits, &their_stop, their_orders, means).await
         });
         let started = Instant::now();
         Rig { client: client_peer, server: server_peer, stop, meter, task, started, orders, fired }
@@ -230,6 +238,48 @@ async fn a_reset_to_a_reader_who_never_reads_is_given_up_at_the_half_close_limit
     let client = rig.client.clone();
     assert_eq!(rig.ended().await, (Ending::PeerReset, Side::Upstream, 5 * SECOND));
     assert!(client.saw_reset());
+}
+
+/// A server that answers as it reads is stuck in its answer when the client is gone: somebody must take that answer, or
+/// the client's last bytes never arrive, and the reset neither.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_nobody_keeps_neither_the_last_bytes_nor_the_reset_back() {
+    let rig = Rig::new(10, QUIET);
+    rig.client.send(&[1; 50]);
+    rig.server.send(&[2; 50]);
+    settle().await;
+    rig.server.send(&[2; 50]);
+    settle().await;
+    assert_eq!(rig.server.unread(), 50, "nobody reads the first half of it");
+    rig.client.reset();
+    while !rig.task.is_finished() {
+        settle().await;
+        assert_eq!(rig.started.elapsed(), Duration::ZERO, "it is stuck");
+        assert_eq!(rig.server.unread(), 0);
+        rig.server.read(10);
+        rig.server.send(&[2; 10]);
+    }
+    let server = rig.server.clone();
+    assert_eq!(rig.ended().await, (Ending::PeerReset, Side::Client, Duration::ZERO));
+    assert_eq!((server.arrived().len(), server.saw_reset()), (50, true));
+}
+
+/// Taking an answer to nobody is no progress: a server that talks on and never reads must not keep a connection for ever.
+#[tokio::test(start_paused = true)]
+async fn a_flood_to_nobody_does_not_outlast_half_close() {
+    let rig = Rig::new(10, QUIET);
+    rig.client.send(&[1; 50]);
+    rig.server.send(&[2; 50]);
+    settle().await;
+    rig.client.reset();
+    while !rig.task.is_finished() {
+        assert!(rig.started.elapsed() < 60 * SECOND, "it goes on for ever");
+        rig.server.send(&[2; 50]);
+        sleep(SECOND).await;
+    }
+    let ended = rig.ended().await;
+    assert_eq!((ended.0, ended.1), (Ending::PeerReset, Side::Client));
+    assert!(ended.2 >= 30 * SECOND && ended.2 <= 31 * SECOND, "{:?}", ended.2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -505,10 +555,69 @@ async fn a_fault_fires_once_under_its_name_however_often_it_is_changed() {
     assert_eq!(*rig.fired.lock().unwrap(), ["latency"]);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn bulk_goes_through_a_pipe_and_all_else_does_not() {
+    let rig = Rig::new(1 << 24, QUIET);
+    for _ in 0..10 {
+        rig.server.send(&[1; 1000]);
+        settle().await;
+    }
+    assert_eq!(rig.server.spliced(), 0, "messages are copied");
+    rig.server.send(&[2; 1 << 20]);
+    settle().await;
+    assert!(rig.server.spliced() >= 4);
+    rig.client.read(1 << 24);
+    assert_eq!(rig.client.arrived().len(), (1 << 20) + 10_000);
+    let spliced = rig.server.spliced();
+    rig.orders.send(Orders::of(plan_of(&[&fault(Effect::Noop(Noop::default()))]))).unwrap();
+    settle().await;
+    rig.server.send(&[3; 1 << 20]);
+    settle().await;
+    assert_eq!(rig.server.spliced(), spliced, "a fault sees every byte");
+    assert_eq!(*rig.fired.lock().unwrap(), ["noop"]);
+    rig.client.read(1 << 24);
+    assert_eq!(rig.client.arrived().len(), (2 << 20) + 10_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_finds_the_bytes_in_a_pipe_whose_sink_takes_nothing() {
+    let rig = Rig::new(100_000, QUIET);
+    let bytes: Vec<u8> = (0..400_000u32).map(|i| (i / 7) as u8).collect();
+    rig.server.send(&bytes);
+    settle().await;
+    // The sink is full, and behind it a pipe.
+    rig.orders.send(Orders::of(plan_of(&[&fault(latency(SECOND))]))).unwrap();
+    settle().await;
+    let mut arrived = 0;
+    for _ in 0..100 {
+        rig.client.read(30_000);
+        sleep(SECOND / 10).await;
+        let now = rig.client.arrived();
+        assert!(bytes.starts_with(&now));
+        arrived = now.len();
+    }
+    assert_eq!(arrived, bytes.len());
+    let moved = (rig.meter.received(Direction::Downstream), rig.meter.sent(Direction::Downstream));
+    assert_eq!(moved, (400_000, 400_000));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn without_a_pipe_to_be_had_bulk_is_copied() {
+    let rig = Rig::with_pipes(1 << 24, QUIET, Plan::default(), 0);
+    rig.server.send(&[1; 1 << 20]);
+    settle().await;
+    rig.client.read(1 << 24);
+    assert_eq!((rig.client.arrived().len(), rig.server.spliced()), (1 << 20, 0));
+}
+
 /// One thing a peer does.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Send(u16),
+    /// So many KiB, the whole of which may fill a buffer or a pipe.
+    Bulk(u16),
     Read(u16),
     Finish,
     Reset,
@@ -518,6 +627,7 @@ enum Act {
 fn act() -> impl Strategy<Value = (bool, Act)> {
     let act = prop_oneof![
         8 => (1..2000u16).prop_map(Act::Send),
+        2 => (1..400u16).prop_map(Act::Bulk),
         8 => (1..3000u16).prop_map(Act::Read),
         1 => Just(Act::Finish),
         1 => Just(Act::Reset),
@@ -534,26 +644,124 @@ struct Sent {
     reset: bool,
 }
 
+impl Sent {
+    /// The next bytes, which differ from those a buffer or a pipe before or behind them.
+    fn send(&mut self, peer: &Peer, count: usize) {
+        let from = self.bytes.len();
+        self.bytes.extend((from..from + count).map(|i| (i ^ (i >> 8) ^ (i >> 15)) as u8));
+        peer.send(&self.bytes[from..]);
+    }
+}
+
+/// One thing that happens to a stream and to its plan.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Send(u16),
+    Bulk(u16),
+    Read(u32),
+    Wait(u16),
+    /// Which of the faults are on it from now on.
+    Plan(u8),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        4 => (1..2000u16).prop_map(Turn::Send),
+        4 => (1..600u16).prop_map(Turn::Bulk),
+        8 => (1..600_000u32).prop_map(Turn::Read),
+        2 => (0..30u16).prop_map(Turn::Wait),
+        4 => (0..8u8).prop_map(Turn::Plan),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// In whichever gear bytes move when a plan comes or goes, wherever they are at that moment: every one arrives once and
+    /// in order, each is counted once, and a fault that was there when bytes came has fired.
+    #[test]
+    fn a_change_of_gear_at_any_byte_loses_nothing(
+        turns in prop::collection::vec(turn(), 0..60),
+        room in prop_oneof![50..5000usize, 50_000..500_000usize],
+        pipes in 0..3usize,
+        held in prop_oneof![Just(24usize << 10), Just(1 << 20)],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async move {
+            let rig = Rig::with_pipes(room, Limits { held, ..QUIET }, Plan::default(), pipes);
+            let faults = [
+                fault(latency(SECOND / 50)),
+                fault(Effect::Noop(Noop::default())),
+                fault(Effect::Stall(Stall { hold: Some(Period::new(SECOND / 20)), ..Stall::default() })),
+            ];
+            let mut sent = Sent::default();
+            let mut watched = false;
+            for turn in turns {
+                match turn {
+                    Turn::Send(n) => sent.send(&rig.server, n.into()),
+                    Turn::Bulk(n) => sent.send(&rig.server, usize::from(n) << 10),
+                    Turn::Read(n) => rig.client.read(n as usize),
+                    Turn::Wait(ms) => sleep(Duration::from_millis(ms.into())).await,
+                    Turn::Plan(which) => {
+                        let on = faults.iter().enumerate().filter(|(i, _)| which & (1 << i) != 0);
+                        let on: Vec<_> = on.map(|(_, fault)| fault).collect();
+                        rig.orders.send(Orders::of(plan_of(&on))).unwrap();
+                        // The noop alone sees every byte that comes before the next change.
+                        if which == 2 {
+                            sent.send(&rig.server, 1);
+                            drain(&rig, sent.bytes.len()).await;
+                            watched = true;
+                        }
+                    }
+                }
+                assert!(sent.bytes.starts_with(&rig.client.arrived()));
+            }
+            rig.server.finish();
+            drain(&rig, sent.bytes.len()).await;
+            // A fault may hold the end back.
+            sleep(SECOND).await;
+            assert!(rig.client.arrived() == sent.bytes && rig.client.saw_fin());
+            let moved = (rig.meter.received(Direction::Downstream), rig.meter.sent(Direction::Downstream));
+            assert_eq!(moved, (sent.bytes.len() as u64, sent.bytes.len() as u64));
+            assert!(!watched || rig.fired.lock().unwrap().iter().any(|name| name == "noop"), "bytes passed it by");
+            rig.client.finish();
+            rig.ended().await;
+        });
+    }
+}
+
+/// Reads until so many bytes have arrived.
+async fn drain(rig: &Rig, bytes: usize) {
+    let over = Instant::now() + 600 * SECOND;
+    while rig.client.arrived().len() < bytes {
+        assert!(Instant::now() < over, "{} of {bytes} bytes arrive", rig.client.arrived().len());
+        rig.client.read(1 << 20);
+        sleep(SECOND / 1000).await;
+    }
+    settle().await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Whatever two peers do: what arrives is the beginning of what was sent, a FIN comes after all of it and only from
     /// a side that finished, a reset only after a reset, and everything ends.
     #[test]
-    fn nothing_is_lost_invented_or_reordered(acts in prop::collection::vec(act(), 0..60), room in 50..5000usize) {
+    fn nothing_is_lost_invented_or_reordered(
+        acts in prop::collection::vec(act(), 0..60),
+        room in prop_oneof![50..5000usize, 50_000..500_000usize],
+        pipes in 0..3usize,
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async move {
-            let rig = Rig::new(room, QUIET);
+            let rig = Rig::with_pipes(room, QUIET, Plan::default(), pipes);
             let mut sent = [Sent::default(), Sent::default()];
             let peers = [rig.client.clone(), rig.server.clone()];
             for (server, act) in acts {
                 let (peer, said) = (&peers[usize::from(server)], &mut sent[usize::from(server)]);
                 match act {
-                    Act::Send(n) if !said.finished && !said.reset => {
-                        let bytes: Vec<u8> = (0..n).map(|i| (said.bytes.len() as u16 + i) as u8).collect();
-                        peer.send(&bytes);
-                        said.bytes.extend(bytes);
-                    }
+                    Act::Send(n) if !said.finished && !said.reset => said.send(peer, n.into()),
+                    Act::Bulk(n) if !said.finished && !said.reset => said.send(peer, usize::from(n) << 10),
                     Act::Finish if !said.reset => (peer.finish(), said.finished = true).1,
                     Act::Reset => (peer.reset(), said.reset = true).1,
                     Act::Read(n) if !said.reset => peer.read(n.into()),

@@ -30,6 +30,13 @@ const CHECKS: usize = 4;
 /// One in so many may be held for nobody who has come: by pools, by the races of addresses. Clients go first.
 const UNASKED: usize = 4;
 
+/// One in so many is left to pipes, which carry bytes in bulk: a pipe takes what a connection takes. Where there are few,
+/// none is, and bytes in bulk are copied.
+const PIPES: u64 = 16;
+
+/// More pipes than this are of no use: no more connections than that move bytes in bulk at the same moment.
+const MOST_PIPES: u64 = 256;
+
 /// At most so many connections to the control API.
 pub const CONTROL_CONNECTIONS: usize = 256;
 
@@ -47,6 +54,7 @@ pub struct Budget {
     total: usize,
     routes: Arc<AtomicUsize>,
     control: usize,
+    pipes: usize,
 }
 
 /// A route's access to the budget: what is shared, and one slot that no other route can take, so that a flood on one
@@ -76,7 +84,9 @@ impl Budget {
         let control = (limit / 8).clamp(4, CONTROL_CONNECTIONS as u64);
         let left = limit.saturating_sub(RESERVE + control + open_now());
         let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        Budget { control: most(control), ..Self::new(most((left / PER_CONNECTION).min(PLENTY))) }
+        let left = (left / PER_CONNECTION).min(PLENTY);
+        let pipes = (left / PIPES).min(MOST_PIPES);
+        Budget { control: most(control), pipes: most(pipes), ..Self::new(most(left - pipes)) }
     }
 
     /// A budget of so many connections, or, two for each, of routes.
@@ -91,6 +101,7 @@ impl Budget {
             total: most - spare,
             routes: Arc::default(),
             control: 0,
+            pipes: 0,
         }
     }
 
@@ -109,6 +120,11 @@ impl Budget {
     /// How many connections may be open at once, of all routes.
     pub fn size(&self) -> usize {
         self.total.saturating_sub(2 * self.routes.load(Relaxed))
+    }
+
+    /// How many pipes there may be.
+    pub fn pipes(&self) -> usize {
+        self.pipes
     }
 
     /// How many connections there may be to the control API.

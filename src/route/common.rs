@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::Budget;
 use crate::fault::dice::Dice;
 use crate::observe::Emitter;
-use crate::relay::Stop;
+use crate::relay::{Pipes, Stop};
 use crate::upstream::Dialer;
 
 /// What all routes of a process share.
@@ -20,6 +20,8 @@ pub struct Common {
     pub emitter: Emitter,
     /// How many connections there may be.
     pub budget: Budget,
+    /// What bytes in bulk may be moved through.
+    pub pipes: Pipes,
     /// What dials.
     pub dialer: Dialer,
     /// The numbers of connections in the process.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 pub use crate::relay::KeepAlive;
-use crate::spec::{Cidr, Frequency};
+use crate::spec::{Cidr, Frequency, ProxyHost};
 use crate::upstream::{HeaderVersion, UpstreamConfig};
 
 /// One route, complete.
@@ -32,6 +32,24 @@ pub struct RouteConfig {
     pub keepalive: Option<KeepAlive>,
     /// Who is told of the client's address, and who is believed.
     pub proxy_protocol: ProxyProtocol,
+}
+
+impl RouteConfig {
+    /// The route that a proxy of Toxiproxy is: with every default but one, and nothing that goes wrong.
+    pub fn proxy(name: Arc<str>, bind: Bind, local_port: LocalPort, upstream: UpstreamConfig) -> RouteConfig {
+        RouteConfig {
+            name,
+            local_port,
+            bind,
+            enabled: true,
+            upstream,
+            faults: Vec::new(),
+            timeouts: Timeouts::default(),
+            limits: Limits { held: HELD_OF_PROXY, ..Limits::default() },
+            keepalive: None,
+            proxy_protocol: ProxyProtocol::default(),
+        }
+    }
 }
 
 /// How much there may be of things on a route.
@@ -82,6 +100,9 @@ pub struct ProxyProtocol {
 /// What the faults of one direction may hold where nothing else is said.
 pub const HELD: usize = 1 << 20;
 
+/// The same for a proxy of Toxiproxy, whose clients cannot say it: a latency of theirs holds a thousand reads.
+pub const HELD_OF_PROXY: usize = 32 << 20;
+
 /// The port a route listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalPort {
@@ -98,6 +119,24 @@ pub enum Bind {
     Any,
     /// One address; an IPv6 one takes no IPv4 connections.
     Ip(IpAddr),
+}
+
+impl Bind {
+    /// The address that a proxy of Toxiproxy listens on. An error is a name that has to be looked up first.
+    pub fn of_proxy(host: ProxyHost) -> Result<Bind, String> {
+        match host {
+            ProxyHost::Every => Ok(Bind::Any),
+            ProxyHost::Ip(ip) => Ok(Bind::Ip(ip)),
+            ProxyHost::Name(name) => Err(name),
+        }
+    }
+}
+
+impl LocalPort {
+    /// The port that a proxy of Toxiproxy listens on.
+    pub fn of_proxy(port: u16) -> LocalPort {
+        if port == 0 { LocalPort::Auto } else { LocalPort::Fixed(port) }
+    }
 }
 
 /// How long things may take on a route.

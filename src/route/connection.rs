@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use super::entry::Taken;
 use super::life::Life;
-use super::limiter::Arrival;
-use super::{Accepted, Route, Terms, at};
+use super::limiter::{Arrival, Place};
+use super::{Accepted, Route, Terms};
 use crate::fault::{Active, Effect, Fault, How};
 use crate::observe::{Direction, Ending, Fact, Firing, Side};
-use crate::relay::{self, Limits, Orders, Stop};
-use crate::upstream::Link;
+use crate::relay::{self, Limits, Means, Orders, Stop};
+use crate::upstream::{Link, Reached, Seat};
 use ending::End;
 
 /// What was decided about a connection when it was accepted.
@@ -49,25 +49,53 @@ struct Connection<'a> {
 }
 
 /// Serves one accepted client to its end.
-pub(super) async fn serve(route: Arc<Route>, accepted: Accepted, ticket: Ticket, stop: Stop) {
+///
+/// A connection lives long in the relay and nowhere else, so everything before and after it is boxed, here and below: what
+/// it takes is not paid for by the life of every connection. Nor are arguments, which an `async fn` keeps twice.
+pub(super) fn serve(
+    route: Arc<Route>,
+    accepted: Accepted,
+    ticket: Ticket,
+    stop: Stop,
+) -> impl Future<Output = ()> + Send {
     let Accepted { stream, slot, .. } = accepted;
     let Ticket { life, terms, arrival, taken, on_dial, mut orders } = ticket;
-    let told = Mutex::default();
-    let connection =
-        Connection { route: &route, life: &life, terms: &terms, stop: &stop, on_dial: &on_dial, told };
-    route.tell(Fact::ConnectionOpened { of: life.reference() });
-    connection.watch_over(&stream);
-    let here = Here(&connection);
-    // What comes before the relay is boxed here and below: a connection that lives long does not pay for it.
-    let (end, place) = match Box::pin(connection.enter(&stream, arrival, &mut orders)).await {
-        Ok((place, started)) => (connection.live(stream, started, taken, orders).await, Some(place)),
-        Err(end) if end.ending == Ending::Limits => (connection.turn_away(stream, end).await, None),
-        Err(end) => (connection.finish(stream, end).await, None),
-    };
-    drop(here);
-    // The descriptors are closed: the next client may have the place.
-    drop((slot, place));
-    connection.tell_closed(end);
+    let on_the_way = Box::new(OnTheWay { arrival, taken });
+    async move {
+        let told = Mutex::default();
+        let connection =
+            Connection { route: &route, life: &life, terms: &terms, stop: &stop, on_dial: &on_dial, told };
+        route.tell(Fact::ConnectionOpened { of: life.reference() });
+        connection.watch_over(&stream);
+        let here = Here(&connection);
+        let (end, place) = match Box::pin(connection.arrive(stream, on_the_way, &mut orders)).await {
+            Ok(Arrived { client, link, seat, place }) => {
+                let end = connection.relay(client, link, orders).await;
+                drop(seat);
+                (end, Some(place))
+            }
+            Err((end, place)) => (end, place),
+        };
+        drop(here);
+        // The descriptors are closed: the next client may have the place.
+        drop((slot, place));
+        connection.tell_closed(end);
+    }
+}
+
+/// A client whose upstream is reached.
+struct Arrived {
+    client: TcpStream,
+    link: Link,
+    /// Its places there and here, to be kept as long as it lives.
+    seat: Seat,
+    place: Place,
+}
+
+/// What waits for a client before it gets anywhere.
+struct OnTheWay {
+    arrival: Arrival,
+    taken: Vec<Taken>,
 }
 
 /// A connection that faults can reach; dropped however it ends.
@@ -87,14 +115,40 @@ impl Drop for Here<'_> {
 }
 
 impl Connection<'_> {
-    async fn live(
+    /// From the accept to the upstream, or how it ended on the way; whoever was inside has the place until then.
+    async fn arrive(
+        &self,
+        client: TcpStream,
+        on_the_way: Box<OnTheWay>,
+        orders: &mut watch::Receiver<Orders>,
+    ) -> Result<Arrived, (End, Option<Place>)> {
+        let OnTheWay { arrival, taken } = *on_the_way;
+        let (place, started) = match self.enter(&client, arrival, orders).await {
+            Ok(entered) => entered,
+            Err(end) if end.ending == Ending::Limits => {
+                return Err((self.turn_away(client, end).await, None));
+            }
+            Err(end) => return Err((self.finish(client, end).await, None)),
+        };
+        let reached = async {
+            let client = self.befall(client, started, taken, orders).await?;
+            self.reach(client, orders).await
+        };
+        match reached.await {
+            Ok((client, Reached { link, seat, .. })) => Ok(Arrived { client, link, seat, place }),
+            Err(end) => Err((end, Some(place))),
+        }
+    }
+
+    /// The accept faults, in order. An end if one of them is one, or if it came meanwhile.
+    async fn befall(
         &self,
         client: TcpStream,
         // A wait counts from when it came in, or from the end of the wait before it, not from when this task got its turn.
         mut started: Instant,
         taken: Vec<Taken>,
-        mut orders: watch::Receiver<Orders>,
-    ) -> End {
+        orders: &mut watch::Receiver<Orders>,
+    ) -> Result<TcpStream, End> {
         let entered = started;
         for fault in taken {
             match fault.effect() {
@@ -103,18 +157,18 @@ impl Connection<'_> {
                     let abrupt = drop.how == How::Reset;
                     let fault = Some(fault.fault.name.clone());
                     let end = End { fault, abrupt, ..End::new(Ending::Fault, Side::None) };
-                    return self.finish(client, end).await;
+                    return Err(self.finish(client, end).await);
                 }
                 Effect::Hang(hang) => {
                     self.tell_fired(&fault, None, None);
                     let until = hang.close_after.map(|time| entered + time.get());
-                    return self.hang(client, until, &fault, &mut orders).await;
+                    return Err(self.hang(client, until, &fault, orders).await);
                 }
                 Effect::Delay(delay) => {
                     let wait = delay.sample(&fault.dice);
                     self.tell_fired(&fault, Some(wait), None);
-                    if let Some(end) = self.wait(&client, started + wait, &mut orders).await {
-                        return self.finish(client, end).await;
+                    if let Some(end) = self.wait(&client, started + wait, orders).await {
+                        return Err(self.finish(client, end).await);
                     }
                     started += wait;
                 }
@@ -122,7 +176,7 @@ impl Connection<'_> {
                 _ => {}
             }
         }
-        self.forward(client, orders).await
+        Ok(client)
     }
 
     /// Never answers; reads and discards until the time is up or the client goes.
@@ -141,9 +195,15 @@ impl Connection<'_> {
             let ending = finished.map_or_else(|error| relay::ending_of(&error), |_| Ending::PeerFin);
             End::new(ending, Side::Client)
         };
+        let over = async {
+            match until {
+                Some(until) => relay::until(until).await,
+                None => std::future::pending().await,
+            }
+        };
         let end = tokio::select! {
             end = never_answered => end,
-            () = at(until) => End::new(Ending::Fault, Side::None),
+            () = over => End::new(Ending::Fault, Side::None),
             () = self.lifetime_over() => End::new(Ending::Lifetime, Side::None),
             end = self.dismissed(orders) => end,
         };
@@ -151,26 +211,31 @@ impl Connection<'_> {
         self.finish(client, end).await
     }
 
-    async fn forward(&self, client: TcpStream, mut orders: watch::Receiver<Orders>) -> End {
-        if let Err(end) = Box::pin(self.hear_header(&client, &mut orders)).await {
-            return match end.error {
+    /// Hears what the client has to say for itself, and dials. An end if nothing was reached.
+    async fn reach(
+        &self,
+        client: TcpStream,
+        orders: &mut watch::Receiver<Orders>,
+    ) -> Result<(TcpStream, Reached), End> {
+        if let Err(end) = self.hear_header(&client, orders).await {
+            return Err(match end.error {
                 // It is closed properly, unlike one that broke.
                 Some(_) => {
                     relay::close(client).await;
                     end
                 }
                 None => self.finish(client, end).await,
-            };
+            });
         }
-        let dialled = Box::pin(self.unless_over(self.dial(&client), &mut orders)).await;
+        let dialled = self.unless_over(self.dial(&client), orders).await;
         let dialled = dialled.and_then(|dialled| dialled);
         let reached = match dialled {
-            Err(end) => return self.finish(client, end).await,
+            Err(end) => return Err(self.finish(client, end).await),
             Ok(Err(unreached)) => {
                 let ending = if unreached.is_timeout() { Ending::ConnectTimeout } else { Ending::Connect };
                 let error = Some(unreached.to_string().into());
                 let end = End { error, ..End::new(ending, Side::Upstream) };
-                return self.finish(client, end).await;
+                return Err(self.finish(client, end).await);
             }
             Ok(Ok(reached)) => reached,
         };
@@ -179,9 +244,14 @@ impl Connection<'_> {
         self.route.now().faults.arrived(self.life.number, Instant::now());
         self.route.tell(Fact::UpstreamConnected {
             of: self.life.reference(),
-            upstream: reached.name,
+            upstream: reached.name.clone(),
             duration: reached.after,
         });
+        Ok((client, reached))
+    }
+
+    /// Moves bytes until it ends.
+    async fn relay(&self, client: TcpStream, link: Link, orders: watch::Receiver<Orders>) -> End {
         let timeouts = &self.terms.timeouts;
         let limits = Limits {
             half_close: timeouts.half_close,
@@ -190,13 +260,15 @@ impl Connection<'_> {
             held: self.terms.held,
         };
         let fired = |active: &Active| self.tell_stream_fired(active);
-        let outcome = match reached.link {
+        let means = Means { meter: &self.life.meter, pipes: &self.route.common.pipes, fired: &fired };
+        let outcome = match link {
             Link::Tcp(upstream) => {
                 self.watch_over(&upstream);
-                relay::relay(client, upstream, &limits, self.stop, orders, &fired, &self.life.meter).await
+                relay::relay(client, upstream, &limits, self.stop, orders, means).await
             }
             Link::Builtin(upstream) => {
-                relay::relay(client, upstream, &limits, self.stop, orders, &fired, &self.life.meter).await
+                // Boxed, so that those which lead elsewhere are no larger for it.
+                Box::pin(relay::relay(client, upstream, &limits, self.stop, orders, means)).await
             }
         };
         End {

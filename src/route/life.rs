@@ -19,7 +19,7 @@ pub(super) struct Life {
     /// The socket's peer.
     pub(super) client: SocketAddr,
     /// What the client's PROXY header says, where it had to have one.
-    header: OnceLock<Header>,
+    header: OnceLock<Box<Header>>,
     pub(super) accepted: Instant,
     opened: SystemTime,
     pub(super) meter: Meter,
@@ -75,7 +75,7 @@ impl Life {
     /// Its header has come.
     pub(super) fn speaks_for(&self, header: Header) {
         // Nobody else sets it.
-        let _ = self.header.set(header);
+        let _ = self.header.set(Box::new(header));
     }
 
     /// The client that is shown and told of: whom the header names, else the socket's peer.

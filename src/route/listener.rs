@@ -113,9 +113,11 @@ impl Listener {
                 }
                 Err(e) => {
                     failed(&e);
+                    // A client that breaks off says nothing about how the system is, however many of them do.
+                    let wait = if is_about_one_client(&e) { FIRST_PAUSE } else { pause };
                     tokio::select! {
                         () = &mut stop => return,
-                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                        () = tokio::time::sleep(wait) => pause = (wait * 2).min(LONGEST_PAUSE),
                     }
                 }
             }
@@ -172,7 +174,8 @@ fn open(address: SocketAddr, only_v6: bool) -> io::Result<std::net::TcpListener>
     Ok(socket.into())
 }
 
-fn no_ipv6(error: &io::Error) -> bool {
+/// Whether an address could not be had because there is no IPv6.
+pub(crate) fn no_ipv6(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let no = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL];
     error.raw_os_error().is_some_and(|code| no.iter().any(|errno| errno.raw_os_error() == code))

@@ -29,9 +29,12 @@ use tokio::time::Instant;
 
 pub use budget::{Budget, CONTROL_CONNECTIONS, Share, raise_limit};
 pub use common::Common;
-pub use config::{Bind, Excess, HELD, KeepAlive, Limits, LocalPort, ProxyProtocol, RouteConfig, Timeouts};
+pub use config::{
+    Bind, Excess, HELD, HELD_OF_PROXY, KeepAlive, Limits, LocalPort, ProxyProtocol, RouteConfig, Timeouts,
+};
 pub use entry::FaultCount;
 pub use life::ConnectionView;
+pub(crate) use listener::no_ipv6;
 pub use listener::{Accepted, Listener};
 pub use spec::{
     ExcessSpec, KeepAliveSpec, LimitsSpec, ProxyProtocolSpec, QueueSpec, RouteSpec, TimeoutsSpec, VersionSpec,
@@ -216,8 +219,17 @@ impl Route {
 
     /// Becomes what `config` says. Live connections feel the new faults at once, and go on with the upstream they have.
     /// `seen` is the list of faults that `config` was made from: one that has expired since then does not come back.
-    pub fn change(&self, config: RouteConfig, seen: &[Fault]) {
+    /// Where it goes on elsewhere, at another address or to another upstream, those who came before end as `moved` says;
+    /// how many these are is told.
+    pub fn change(&self, config: RouteConfig, seen: &[Fault], moved: Option<Dismissal>) -> u64 {
         let mut now = self.now();
+        let spot = |config: &RouteConfig| (config.bind, config.local_port);
+        let moves = spot(&now.config) != spot(&config) || now.config.upstream != config.upstream;
+        if spot(&now.config) != spot(&config) {
+            // What it had was another place.
+            now.last_port = None;
+        }
+        let ended = moved.filter(|_| moves).map_or(0, |how| now.faults.dismiss(None, how));
         let before = now.faults.list();
         let mut faults = config.faults.clone();
         faults.retain(|fault| !seen.contains(fault) || before.contains(fault));
@@ -247,6 +259,7 @@ impl Route {
             now.terms = Terms::of(&config, upstream);
             now.config = config;
         }
+        ended
     }
 
     /// It is taken out of the configuration.

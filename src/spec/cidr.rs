@@ -32,6 +32,11 @@ pub enum CidrError {
 }
 
 impl Cidr {
+    /// Whether it is a range of IPv6 addresses.
+    pub fn is_ipv6(&self) -> bool {
+        self.base.is_ipv6()
+    }
+
     /// Whether `address` lies in the range. An IPv4 address is the same in its IPv6 clothes (`::ffff:10.0.0.1`).
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {

@@ -6,6 +6,7 @@
 
 pub mod after;
 pub mod again;
+pub mod allowed;
 pub mod cidr;
 pub mod complaint;
 pub mod count;
@@ -22,6 +23,7 @@ pub mod period;
 pub mod place;
 pub mod positive;
 pub mod probability;
+pub mod proxy_address;
 pub mod rate;
 pub mod report;
 pub mod size;
@@ -30,6 +32,7 @@ pub mod suggest;
 pub mod text;
 
 pub use after::After;
+pub use allowed::Allowed;
 pub use cidr::Cidr;
 pub use complaint::Complaint;
 pub use count::Count;
@@ -43,5 +46,6 @@ pub use period::Period;
 pub use place::{NodeId, Place, Span};
 pub use positive::Positive;
 pub use probability::Probability;
+pub use proxy_address::{ProxyHost, ProxyListen, ProxyListenError, proxy_upstream};
 pub use rate::Rate;
 pub use size::Size;

@@ -34,6 +34,9 @@ pub enum NameError {
 }
 
 impl Name {
+    /// The most characters.
+    pub const LONGEST: usize = 128;
+
     /// A name that was checked before it came to where it is now.
     pub(crate) fn checked(name: &Arc<str>) -> Name {
         Name(Arc::clone(name))
@@ -58,7 +61,7 @@ impl FromStr for Name {
         if text.trim() != text {
             return Err(NameError::Blank);
         }
-        if text.chars().count() > 128 {
+        if text.chars().count() > Name::LONGEST {
             return Err(NameError::TooLong);
         }
         Ok(Name(text.into()))

@@ -44,8 +44,17 @@ const UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
 impl Period {
+    /// No time at all.
+    pub const ZERO: Period = Period(Duration::ZERO);
+
     /// A hundred years: no sum of a few of these can overflow a clock.
     pub const MAX: Period = Period(Duration::from_secs(876_600 * 3600));
+
+    /// So many hours, cut off at a hundred years.
+    pub(crate) const fn hours(hours: u32) -> Period {
+        let hours = if hours > 876_600 { 876_600 } else { hours };
+        Period(Duration::from_secs(hours as u64 * 3600))
+    }
 
     /// `duration`, cut off at a hundred years.
     pub fn new(duration: Duration) -> Period {

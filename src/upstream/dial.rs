@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::builtin::BuiltinStream;
 use super::race::{interleaved, race};
-use super::{Address, Descriptors, Host, Leave, ResolveError, Resolver};
+use super::{Address, Denied, Descriptors, Host, Leave, Permits, ResolveError, Resolver};
 use crate::observe::ConnectResult;
 
 /// A reached upstream.
@@ -33,6 +33,9 @@ pub enum DialError {
     /// Nothing answered in time.
     #[error("no answer in time")]
     Timeout,
+    /// It leads to where the control API may not point.
+    #[error("the address {0}")]
+    Denied(#[from] Denied),
 }
 
 impl DialError {
@@ -44,7 +47,7 @@ impl DialError {
     /// What it counts as.
     pub fn result(&self) -> ConnectResult {
         match self {
-            DialError::Resolve(_) => ConnectResult::Error,
+            DialError::Resolve(_) | DialError::Denied(_) => ConnectResult::Error,
             DialError::Timeout => ConnectResult::Timeout,
             DialError::Connect(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => ConnectResult::Refused,
@@ -59,6 +62,7 @@ impl DialError {
 #[derive(Clone, Debug)]
 pub struct Dialer {
     resolver: Arc<Resolver>,
+    permits: Arc<Permits>,
     /// Who gives leave for a second descriptor and more while addresses are raced; none: there are enough.
     descriptors: Option<Arc<dyn Descriptors>>,
 }
@@ -66,7 +70,7 @@ pub struct Dialer {
 impl Dialer {
     /// That asks this resolver for names.
     pub fn new(resolver: Arc<Resolver>) -> Self {
-        Dialer { resolver, descriptors: None }
+        Dialer { resolver, permits: Arc::default(), descriptors: None }
     }
 
     /// The same, drawing on these descriptors for every attempt beside another one.
@@ -74,16 +78,28 @@ impl Dialer {
         Dialer { descriptors: Some(descriptors), ..self }
     }
 
+    /// Who knows the addresses of names.
+    pub fn resolver(&self) -> &Arc<Resolver> {
+        &self.resolver
+    }
+
+    /// What it may dial.
+    pub fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
     /// Connects to an address before `until`: to the first of its addresses that takes the connection.
     pub async fn connect(&self, address: &Address, until: Instant) -> Result<TcpStream, DialError> {
         let stream = match &address.host {
             Host::Ip(ip) => {
+                self.permits.dialled(address, &[*ip])?;
                 let connected = timeout_at(until, TcpStream::connect((*ip, address.port))).await;
                 connected.map_err(|_| DialError::Timeout)?.map_err(DialError::Connect)?
             }
             Host::Name(name) => {
                 let found = timeout_at(until, self.resolver.addresses(name)).await;
                 let found = found.map_err(|_| DialError::Timeout)??;
+                let found = self.permits.dialled(address, &found)?;
                 let with_port = |ip| SocketAddr::new(ip, address.port);
                 let addresses: Vec<_> = interleaved(&found).into_iter().map(with_port).collect();
                 let beside = || match &self.descriptors {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::balance::Balancer;
 use super::builtin::BuiltinStream;
@@ -13,7 +13,7 @@ use super::member::{Member, Seat, Surroundings};
 use super::{DialError, Endpoint, EndpointView, Link, UpstreamConfig, WhenAllDown};
 use crate::fault::dice::Dice;
 use crate::observe::ConnectResult;
-use crate::relay::send_all;
+use crate::relay::{self, send_all};
 
 /// An endpoint has at least so much time to answer, where there is so much: a handshake whose first packet is lost takes a second.
 const LEAST_SHARE: Duration = Duration::from_secs(1);
@@ -238,7 +238,8 @@ async fn attempt(
     for mishap in witness.dialling(&member.endpoint) {
         match mishap {
             Mishap::Wait(time) => {
-                timeout_at(until, sleep(time)).await.map_err(|_| DialError::Timeout)?;
+                let over = relay::until(Instant::now() + time);
+                timeout_at(until, over).await.map_err(|_| DialError::Timeout)?;
                 held += time;
             }
             Mishap::Refuse => return Err(DialError::refused()),

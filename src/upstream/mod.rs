@@ -12,6 +12,7 @@ mod health;
 #[cfg(test)]
 mod lab;
 mod member;
+pub mod permits;
 mod pool;
 mod probe;
 pub mod proxy_header;
@@ -28,6 +29,7 @@ pub use config::{
 pub use dial::{DialError, Dialer, Link};
 pub use group::{Mishap, Reached, Unreached, Upstream, Witness};
 pub use member::{Descriptors, EndpointView, Leave, Seat, Surroundings};
+pub use permits::{Denied, Permits};
 pub use proxy_header::HeaderVersion;
 pub use resolve::{Resolve, ResolveError, Resolver};
 pub use spec::{

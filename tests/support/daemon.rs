@@ -28,7 +28,7 @@ pub(crate) fn bare() -> Command {
     command
 }
 
-fn clean(command: &mut Command) {
+pub(super) fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CHAOS_PROXY_") {
             command.env_remove(name);
@@ -59,6 +59,11 @@ impl Daemon {
     pub(crate) fn with_arguments(arguments: &[String]) -> Self {
         let mut command = bare();
         command.args(arguments);
+        Self::launch(command, tempfile::tempdir().expect("a directory"), Stdio::piped())
+    }
+
+    /// Starts this command, which becomes the program or stands around it.
+    pub(crate) fn of(command: Command) -> Self {
         Self::launch(command, tempfile::tempdir().expect("a directory"), Stdio::piped())
     }
 

@@ -15,9 +15,15 @@ mod http;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod proc;
+mod program;
+#[cfg(target_os = "linux")]
+mod root;
 mod scope;
 mod setup;
 mod stream;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod toxiproxy;
 mod upstream;
 
 pub(crate) use bytes::{Pattern, receive, send};
@@ -30,10 +36,16 @@ pub(crate) use event::{Event, Events};
 pub(crate) use http::{Answer, Api, EventStream, read_answer};
 #[cfg(target_os = "linux")]
 pub(crate) use namespace::Namespace;
-pub(crate) use proc::{cpu_time, descriptors, listening_ports, queues, resident};
+pub(crate) use proc::{clients_of, cpu_time, descriptors, listening_ports, queues, resident, sockets_in};
+pub(crate) use program::{Program, command, installed, run};
+#[cfg(target_os = "linux")]
+pub(crate) use root::{First, Root, static_program};
 pub(crate) use scope::{heavy, within};
-pub(crate) use setup::{Setup, route};
+pub(crate) use setup::{Setup, fixed_route, route};
 pub(crate) use stream::{DOWN, UP, both_ways, faults, flood, lateness, median, pair, timed};
+#[cfg(target_os = "linux")]
+pub(crate) use terminal::Terminal;
+pub(crate) use toxiproxy::{as_toxiproxy, proxy, toxic};
 pub(crate) use upstream::{Gate, Listener, Upstream, unanswering, unused_address, unused_port};
 
 use std::io::Write as _;

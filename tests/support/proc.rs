@@ -39,21 +39,51 @@ pub(crate) fn cpu_time(pid: Pid) -> Duration {
 
 /// The ports on which the process listens, IPv4 and IPv6.
 pub(crate) fn listening_ports(pid: Pid) -> BTreeSet<u16> {
-    let sockets: HashSet<String> = fs::read_dir(path(pid, "fd"))
+    let own = sockets(pid);
+    let mut ports = BTreeSet::new();
+    each_tcp_socket(pid, |local, state, inode| {
+        if state == "0A" && own.contains(inode) {
+            ports.insert(local);
+        }
+    });
+    ports
+}
+
+/// How many connections the process holds that were accepted at this port.
+pub(crate) fn clients_of(pid: Pid, port: u16) -> usize {
+    let own = sockets(pid);
+    let mut count = 0;
+    each_tcp_socket(pid, |local, state, inode| {
+        count += usize::from(local == port && state != "0A" && own.contains(inode));
+    });
+    count
+}
+
+/// How many of its TCP sockets are in this state, as the kernel numbers it: 08 is CLOSE_WAIT.
+pub(crate) fn sockets_in(pid: Pid, wanted: &str) -> usize {
+    let own = sockets(pid);
+    let mut count = 0;
+    each_tcp_socket(pid, |_, state, inode| count += usize::from(state == wanted && own.contains(inode)));
+    count
+}
+
+/// The inodes of its sockets.
+fn sockets(pid: Pid) -> HashSet<String> {
+    fs::read_dir(path(pid, "fd"))
         .expect("the process runs")
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
-        .collect();
-    let mut ports = BTreeSet::new();
+        .collect()
+}
+
+/// Local port, state and inode of each TCP socket where the process lives.
+fn each_tcp_socket(pid: Pid, mut one: impl FnMut(u16, &str, &str)) {
     for file in ["net/tcp", "net/tcp6"] {
         for line in text(pid, file).lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            if fields[3] == "0A" && sockets.contains(fields[9]) {
-                ports.insert(port(fields[1]));
-            }
+            one(port(fields[1]), fields[3], fields[9]);
         }
     }
-    ports
 }
 
 fn port(address: &str) -> u16 {

@@ -72,6 +72,11 @@ impl Setup {
         self
     }
 
+    /// Telling only of routes and of what is wrong: for so many connections that their lines would be the load.
+    pub(crate) fn quiet(self) -> Self {
+        self.arguments(&["--seed", "42", "--log-level", "warn,route=info,control=info,drain=info"])
+    }
+
     /// Run by this command: the program and its arguments follow it.
     pub(crate) fn wrapper(mut self, words: &[&str]) -> Self {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();

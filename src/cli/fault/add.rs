@@ -121,6 +121,8 @@ fn command(word: &'static str, flags: &'static [flags::Flag]) -> Command {
 
 /// The definition of `fault add` with a command for each effect: what is read in two steps, as one tree.
 pub(in crate::cli) fn with_effects(add: Command) -> Command {
+    // Its arguments are there only once it is asked for.
+    let add = Add::augment_args(add);
     let mut whole = Command::new("add").display_order(0).disable_help_subcommand(true);
     whole = whole
         .override_usage("chaos-proxy fault add ROUTE EFFECT [FLAGS]")

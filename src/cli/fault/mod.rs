@@ -16,7 +16,9 @@ use super::target::Target;
 use super::undo::Undo;
 use super::views;
 
+// What each takes is made from the schema of all faults, which a daemon that starts has no use for.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum FaultCommand {
     /// Add a fault to a route
     Add(add::Add),

@@ -40,6 +40,7 @@ fn values_of_the_document_and_of_routes() {
         config.log.level.0 = "debug".to_owned();
         config.drain.timeout = std::time::Duration::from_secs(5);
         config.stats_interval = Some(std::time::Duration::from_secs(60));
+        config.allowed_upstreams = Some(vec!["10.0.0.0/8".parse().unwrap(), "*.internal:1".parse().unwrap()]);
         config.routes[0].upstream = "127.0.0.1:2".parse().unwrap();
         config.routes[0].timeouts.idle = Some(std::time::Duration::from_secs(1));
         config.routes[2].enabled = false;
@@ -48,6 +49,7 @@ fn values_of_the_document_and_of_routes() {
         "log.level info → debug",
         "drainTimeout 25s → 5s",
         "statsInterval none → 60s",
+        "allowedUpstreams none → [10.0.0.0/8, *.internal:1]",
         "web.upstream 127.0.0.1:1 → 127.0.0.1:2",
         "web.timeouts.idle none → 1s",
         "db.enabled true → false",

@@ -3,7 +3,7 @@
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::Connection;
 use super::ending::End;
@@ -48,7 +48,7 @@ impl Connection<'_> {
             tokio::select! {
                 biased;
                 error = client.broken() => Some(End::new(relay::ending_of(&error), Side::Client)),
-                () = sleep_until(until) => None,
+                () = relay::until(until) => None,
             }
         };
         self.unless_over(waited, orders).await.unwrap_or_else(Some)

@@ -1,14 +1,16 @@
-//! The reply of `GET /v1/stats`: the counters of `/metrics`, for whoever would rather read JSON.
+//! What the daemon has counted, at one moment: what `GET /v1/stats` replies, and what expectations are held against.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::metrics::View;
-use crate::observe::{AcceptError, ConnectResult, Direction, Ending, RouteStats, Side};
+use crate::observe::{AcceptError, ConnectResult, Direction, Ending, ProcessStats, RouteStats, Side};
 use crate::route::{FaultCount, Route};
 
 /// What happened since the start.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// The number of the configuration in force.
@@ -24,7 +26,7 @@ pub struct Stats {
 }
 
 /// What happened on a route.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfRoute {
     /// Its name.
@@ -45,12 +47,12 @@ pub struct OfRoute {
     pub accept_errors: u64,
     /// How often all its faults took effect, those that are gone included.
     pub fired: u64,
-    /// Its faults in order, each way.
+    /// Its faults in order, each way; then those that are gone.
     pub faults: Vec<OfFault>,
 }
 
 /// Connections that ended in one way.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Closed {
     /// Why.
     pub ending: Ending,
@@ -61,7 +63,7 @@ pub struct Closed {
 }
 
 /// Bytes each way.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EachWay {
     /// From client to server.
     pub upstream: u64,
@@ -70,7 +72,7 @@ pub struct EachWay {
 }
 
 /// Upstreams dialled.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Connects {
     /// Reached.
     pub ok: u64,
@@ -83,7 +85,7 @@ pub struct Connects {
 }
 
 /// What a fault did in one direction.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfFault {
     /// Its name.
@@ -91,7 +93,7 @@ pub struct OfFault {
     /// Its effect.
     pub effect: String,
     /// The direction, for those that act on one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// How often it took effect.
     pub fired: u64,
@@ -102,19 +104,61 @@ pub struct OfFault {
 }
 
 impl Stats {
-    /// The daemon at this moment.
-    pub fn of(view: &View<'_>) -> Stats {
+    /// What these routes and this process have counted.
+    pub fn of(generation: u64, uptime: Duration, routes: &[Arc<Route>], process: &ProcessStats) -> Stats {
         Stats {
-            generation: view.generation,
-            uptime: view.uptime.as_secs_f64(),
-            routes: view.routes.iter().map(|route| OfRoute::of(route)).collect(),
-            panics: view.process.panics(),
-            log_lines_dropped: view.process.log_lines_dropped(),
+            generation,
+            uptime: uptime.as_secs_f64(),
+            routes: routes.iter().map(|route| OfRoute::of(route)).collect(),
+            panics: process.panics(),
+            log_lines_dropped: process.log_lines_dropped(),
         }
     }
 }
 
+impl Stats {
+    /// The route of this name.
+    pub fn route(&self, name: &str) -> Option<&OfRoute> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+}
+
 impl OfRoute {
+    /// What has been counted since `before`. What is not a sum, the connections open now, stays.
+    #[must_use]
+    pub fn since(&self, before: Option<&OfRoute>) -> OfRoute {
+        let Some(before) = before else { return self.clone() };
+        let mut since = self.clone();
+        let less = |count: &mut u64, by: u64| *count = count.saturating_sub(by);
+        less(&mut since.opened, before.opened);
+        for closed in &mut since.closed {
+            let was = before.closed.iter().find(|was| (was.ending, was.side) == (closed.ending, closed.side));
+            less(&mut closed.count, was.map_or(0, |was| was.count));
+        }
+        since.closed.retain(|closed| closed.count > 0);
+        less(&mut since.bytes_received.upstream, before.bytes_received.upstream);
+        less(&mut since.bytes_received.downstream, before.bytes_received.downstream);
+        less(&mut since.bytes_sent.upstream, before.bytes_sent.upstream);
+        less(&mut since.bytes_sent.downstream, before.bytes_sent.downstream);
+        less(&mut since.connects.ok, before.connects.ok);
+        less(&mut since.connects.refused, before.connects.refused);
+        less(&mut since.connects.timeout, before.connects.timeout);
+        less(&mut since.connects.error, before.connects.error);
+        less(&mut since.accept_errors, before.accept_errors);
+        less(&mut since.fired, before.fired);
+        for fault in &mut since.faults {
+            let same = |was: &&OfFault| {
+                (&was.fault, &was.effect, was.direction) == (&fault.fault, &fault.effect, fault.direction)
+            };
+            if let Some(was) = before.faults.iter().find(same) {
+                less(&mut fault.fired, was.fired);
+                less(&mut fault.amount, was.amount);
+                fault.delay_seconds = (fault.delay_seconds - was.delay_seconds).max(0.0);
+            }
+        }
+        since
+    }
+
     fn of(route: &Route) -> OfRoute {
         let stats = &route.stats;
         OfRoute {
@@ -132,7 +176,7 @@ impl OfRoute {
             },
             accept_errors: AcceptError::ALL.map(|reason| stats.accept_errors(reason)).iter().sum(),
             fired: route.fired().values().sum(),
-            faults: route.fault_counts().into_iter().map(OfFault::from).collect(),
+            faults: route.fault_counts_ever().into_iter().map(OfFault::from).collect(),
         }
     }
 }

@@ -1,0 +1,126 @@
+//! Where the control API may point routes: what it asks for is held against what the author of the configuration permits,
+//! before anything is changed, and again when names are dialled.
+
+use std::collections::HashSet;
+
+use super::ControlError;
+use super::change::as_it_runs;
+use super::shared::Shared;
+use crate::config::Config;
+use crate::observe::By;
+use crate::upstream::{Address, Endpoint, permits};
+
+/// Whether this came through the control API, so that not everything is permitted.
+pub(super) fn is_remote(by: By) -> bool {
+    matches!(by, By::Api | By::Cli)
+}
+
+/// A whole configuration that comes through the control API, with what it leaves out as it runs. What only the author of the
+/// file may say, it may repeat.
+pub(crate) fn as_it_may_be(old: &Config, mut new: Config) -> Result<Config, ControlError> {
+    if new.allowed_upstreams.is_some() && new.allowed_upstreams != old.allowed_upstreams {
+        return Err(ControlError::FileOnly("allowedUpstreams"));
+    }
+    new.allowed_upstreams = old.allowed_upstreams.clone();
+    as_it_runs(old, new)
+}
+
+/// Refuses a change that leads a route to where nothing leads yet, unless that is permitted. What stands in the file may
+/// come back.
+pub(super) fn demand(old: &Config, file: &Config, new: &Config) -> Result<(), ControlError> {
+    let known: HashSet<&Address> = addresses(old).chain(addresses(file)).collect();
+    for (place, route) in new.routes.iter().enumerate() {
+        let asked = route.upstream.endpoints.iter().filter_map(|target| address(&target.endpoint));
+        for address in asked.filter(|address| !known.contains(address)) {
+            if let Err(why) = permits::may_name(new.allowed_upstreams.as_deref(), address) {
+                let (route, upstream) = (route.name.to_string(), address.to_string());
+                return Err(ControlError::Denied { place, route, upstream, why });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Before `new` is put in force: what it leads to may be dialled, as far as it is the author's own.
+pub(super) fn open(shared: &Shared, old: &Config, file: &Config, new: &Config, by: By) {
+    let known: HashSet<&Address> = addresses(old).collect();
+    let added = addresses(new).filter(|address| !is_remote(by) && !known.contains(address));
+    let own = addresses(file).chain(added).cloned();
+    shared.common.dialer.permits().open(new.allowed_upstreams.as_deref(), own);
+}
+
+/// After that: what is written nowhere any more is forgotten.
+pub(super) fn forget(shared: &Shared, file: &Config, new: &Config) {
+    shared.common.dialer.permits().keep(&addresses(file).chain(addresses(new)).cloned().collect());
+}
+
+fn addresses(config: &Config) -> impl Iterator<Item = &Address> {
+    let targets = config.routes.iter().flat_map(|route| &route.upstream.endpoints);
+    targets.filter_map(|target| address(&target.endpoint))
+}
+
+fn address(endpoint: &Endpoint) -> Option<&Address> {
+    match endpoint {
+        Endpoint::Address(address) => Some(address),
+        Endpoint::Builtin(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Denied;
+
+    fn config(top: &str, upstreams: &[&str]) -> Config {
+        let routes: Vec<String> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(n, upstream)| format!("{{name: r{n}, localPort: auto, upstream: '{upstream}'}}"))
+            .collect();
+        Config::from_text(&format!("---\n{top}\nroutes: [{}]\n", routes.join(", "))).unwrap()
+    }
+
+    fn denied(old: &Config, file: &Config, new: &Config) -> Option<(usize, Denied)> {
+        match demand(old, file, new) {
+            Ok(()) => None,
+            Err(ControlError::Denied { place, why, .. }) => Some((place, why)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    const METADATA: &str = "169.254.169.254:80";
+
+    #[test]
+    fn only_what_is_new_is_asked_about() {
+        let (plain, meta) = (config("", &["a:1"]), config("", &["a:1", METADATA]));
+        assert_eq!(denied(&plain, &plain, &meta), Some((1, Denied::Metadata)));
+        // It leads there already, or stands in the file and was only taken away meanwhile.
+        assert_eq!(denied(&meta, &plain, &meta), None);
+        assert_eq!(denied(&plain, &meta, &meta), None);
+        assert_eq!(denied(&plain, &plain, &config("", &["builtin:echo", "b:2"])), None);
+    }
+
+    #[test]
+    fn a_list_permits_what_is_on_it() {
+        let top = "allowedUpstreams: [127.0.0.0/8, '*.internal']";
+        let file = config(top, &["elsewhere:1"]);
+        let new = |upstream: &str| config(top, &["elsewhere:1", upstream]);
+        assert_eq!(denied(&file, &file, &new("127.0.0.1:1")), None);
+        assert_eq!(denied(&file, &file, &new("db.internal:1")), None);
+        assert_eq!(denied(&file, &file, &new("builtin:http")), None);
+        assert_eq!(denied(&file, &file, &new("db:1")), Some((1, Denied::NotListed)));
+        assert_eq!(denied(&file, &file, &new("10.0.0.1:1")), Some((1, Denied::NotListed)));
+    }
+
+    #[test]
+    fn the_list_may_be_repeated_and_not_changed() {
+        let old = config("allowedUpstreams: [127.0.0.0/8]", &["a:1"]);
+        let left_out = as_it_may_be(&old, config("", &["a:1"])).unwrap();
+        assert_eq!(left_out.allowed_upstreams, old.allowed_upstreams);
+        assert!(as_it_may_be(&old, old.clone()).is_ok());
+        for text in ["allowedUpstreams: [0.0.0.0/0]", "allowedUpstreams: []"] {
+            let error = as_it_may_be(&old, config(text, &["a:1"])).unwrap_err();
+            assert!(matches!(error, ControlError::FileOnly("allowedUpstreams")), "{error}");
+        }
+    }
+}
