@@ -62,6 +62,17 @@ class Daemon:
         with urllib.request.urlopen(self.api + path, timeout=10) as reply:
             return reply.read().decode()
 
+    def connection(self, route):
+        """The number of the one connection of a route: a client is connected before the daemon has taken it in."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            live = json.loads(self.get(f"/v1/connections?route={route}"))["connections"]
+            if live:
+                [connection] = live
+                return connection["id"]
+            time.sleep(0.05)
+        raise AssertionError(f"no connection of {route} was taken in")
+
     def check(self):
         """Alive, without a panic, and without a reply that blames the server."""
         assert self.process.poll() is None, f"the daemon is gone: {self.process.returncode}"
@@ -149,8 +160,8 @@ def run(program, schemathesis, beside, options):
             if beside:
                 transfer = Transfer(daemon.transfer)
                 transfer.start()
-                [live] = json.loads(daemon.get("/v1/connections?route=transfer"))["connections"]
-                environment = {"CONTRACT_ROUTE": "transfer", "CONTRACT_CONNECTION": str(live["id"])}
+                live = daemon.connection("transfer")
+                environment = {"CONTRACT_ROUTE": "transfer", "CONTRACT_CONNECTION": str(live)}
             done.append(fuzz(schemathesis, daemon, directory, environment, options))
             if transfer:
                 done.append(transfer.end())
