@@ -12,6 +12,7 @@ use super::State;
 use super::call::Call;
 use super::problem::Problem;
 use super::reply::Reply;
+use crate::observe::Emitter;
 use crate::observe::journal::{EventId, Reader, Told, What};
 
 /// Silence is broken this often, so that both sides know that the other is there. A client that has gone is noticed by
@@ -27,9 +28,10 @@ pub(super) async fn follow(call: Call<State>) -> Result<Reply, Problem> {
         Some(id) => Some(id),
         None => call.query.get("after").and_then(|after| after.parse().ok()),
     };
-    let reader = call.state.control.emitter().journal().reader(after);
+    let emitter = call.state.control.emitter();
+    let reader = emitter.journal().reader(after);
     let route = call.query.get("route").map(str::to_owned);
-    Ok(stream(reader, route, call.state.stop.clone()))
+    Ok(stream(emitter, reader, route, call.state.stop.clone()))
 }
 
 /// What an `EventSource` says when it comes back. It goes before `?after=`, which only says where it began.
@@ -42,9 +44,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
 }
 
 /// Events as they come, those of one route only where one is named, until told to stop.
-fn stream(mut reader: Reader, route: Option<String>, stop: CancellationToken) -> Reply {
+fn stream(emitter: &Emitter, mut reader: Reader, route: Option<String>, stop: CancellationToken) -> Reply {
     let (pieces, stream) = mpsc::channel(ON_THE_WAY);
-    tokio::spawn(async move {
+    emitter.spawn(async move {
         let mut last = tokio::time::Instant::now();
         loop {
             let piece = tokio::select! {

@@ -132,7 +132,8 @@ pub(super) async fn launch(
         daemon.admin_is(admin);
         daemon.control().emitter().emit(Fact::ControlOpened { listen });
         bound.notices().iter().for_each(|notice| daemon.tell_notice(notice));
-        serving = Some(tokio::spawn(bound.serve(daemon.control(), daemon.over())));
+        let serve = bound.serve(daemon.control(), daemon.over());
+        serving = Some(daemon.control().emitter().spawn(serve));
     }
     Ok(Launched { daemon, control: address, elsewhere, serving })
 }
@@ -142,7 +143,8 @@ impl Launched {
     pub(super) fn follow(&self, watch: Option<Watch>) {
         let Some(mut watch) = watch else { return };
         let control = self.daemon.control();
-        tokio::spawn(async move {
+        let emitter = control.emitter().clone();
+        emitter.spawn(async move {
             loop {
                 watch.changed().await;
                 // What comes of it is told as an event, either way.

@@ -208,7 +208,7 @@ fn let_go(shared: &Shared, timeout: Duration, route: &Arc<Route>, live: Live) ->
         Live::Drain => {
             let (closing, told) = route.let_finish();
             let (over, route) = (shared.over.clone(), Arc::downgrade(route));
-            tokio::spawn(async move {
+            shared.common.emitter.spawn(async move {
                 tokio::select! {
                     () = over.cancelled() => {}
                     () = tokio::time::sleep(timeout) => {

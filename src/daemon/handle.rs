@@ -115,7 +115,7 @@ impl Handle {
         let over = self.shared.over.clone();
         let shared = Arc::downgrade(&self.shared);
         let mut interval = self.shared.stats_interval.subscribe();
-        tokio::spawn(async move {
+        self.shared.common.emitter.spawn(async move {
             loop {
                 let period = *interval.borrow_and_update();
                 let due = async {
@@ -140,7 +140,7 @@ impl Handle {
     pub(super) fn every(&self, interval: Duration, act: impl Fn(&Shared) + Send + 'static) {
         let over = self.shared.over.clone();
         let shared = Arc::downgrade(&self.shared);
-        tokio::spawn(async move {
+        self.shared.common.emitter.spawn(async move {
             let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
             loop {
                 tokio::select! {

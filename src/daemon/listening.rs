@@ -30,7 +30,8 @@ impl Listening {
     pub(super) fn start(route: Arc<Route>, listener: Arc<Listener>, cut: CancellationToken) -> Self {
         route.listens(Some(listener.address()));
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(accept(route, listener.clone(), stopped, cut));
+        let emitter = route.emitter().clone();
+        let task = emitter.spawn(accept(route, listener.clone(), stopped, cut));
         Listening { listener, stop, task }
     }
 

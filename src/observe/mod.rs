@@ -2,6 +2,7 @@
 //!
 //! A fact is written once, as an [`Event`]; what hears of it is decided here and nowhere else.
 
+mod bug;
 pub mod build;
 mod clock;
 mod emitter;

@@ -17,11 +17,7 @@ impl Route {
     pub async fn accept(self: &Arc<Self>, listener: &Listener, stop: impl Future<Output = ()>) {
         let accept = |accepted| self.serve(accepted);
         let failed = |error: &std::io::Error| self.tell_failed(error);
-        let spent = || {
-            let connections = self.share.size();
-            self.tell(Fact::BudgetSpent { route: self.name.clone(), connections });
-        };
-        listener.run(&self.share, stop, accept, failed, spent).await;
+        listener.run(&self.share, stop, accept, failed, || self.tell_spent()).await;
     }
 
     /// Accepts the clients that the system already holds.
@@ -29,16 +25,26 @@ impl Route {
         listener.take_waiting(&self.share, |accepted| self.serve(accepted), |error| self.tell_failed(error));
     }
 
+    // A bug in what is done for one client must not keep the others out: each of these three survives it.
+
     fn serve(self: &Arc<Self>, accepted: Accepted) {
-        let arrival = self.limiter.arrive(Instant::now());
-        let ticket = self.admit(&accepted, arrival);
-        let task = connection::serve(self.clone(), accepted, ticket, self.common.stop.clone());
-        self.common.connections.spawn(task);
+        self.common.emitter.survive(|| {
+            let arrival = self.limiter.arrive(Instant::now());
+            let ticket = self.admit(&accepted, arrival);
+            let task = connection::serve(self.clone(), accepted, ticket, self.common.stop.clone());
+            self.common.connections.spawn(task);
+        });
     }
 
     fn tell_failed(&self, error: &std::io::Error) {
         let (route, reason) = (self.name.clone(), AcceptError::of(error));
-        self.tell(Fact::AcceptFailed { route, error: error.to_string().into(), reason });
+        let fact = Fact::AcceptFailed { route, error: error.to_string().into(), reason };
+        self.common.emitter.survive(|| self.tell(fact));
+    }
+
+    fn tell_spent(&self) {
+        let fact = Fact::BudgetSpent { route: self.name.clone(), connections: self.share.size() };
+        self.common.emitter.survive(|| self.tell(fact));
     }
 
     /// Numbers a connection and decides what befalls it: called in accept order, also for one that the limits refuse. Whom a

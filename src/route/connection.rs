@@ -65,9 +65,9 @@ pub(super) fn serve(
         let told = Mutex::default();
         let connection =
             Connection { route: &route, life: &life, terms: &terms, stop: &stop, on_dial: &on_dial, told };
+        let here = Here { connection: &connection, ended: false };
         route.tell(Fact::ConnectionOpened { of: life.reference() });
         connection.watch_over(&stream);
-        let here = Here(&connection);
         let (end, place) = match Box::pin(connection.arrive(stream, on_the_way, &mut orders)).await {
             Ok(Arrived { client, link, seat, place }) => {
                 let end = connection.relay(client, link, orders).await;
@@ -76,10 +76,10 @@ pub(super) fn serve(
             }
             Err((end, place)) => (end, place),
         };
-        drop(here);
+        route.now().faults.leave(life.number);
         // The descriptors are closed: the next client may have the place.
         drop((slot, place));
-        connection.tell_closed(end);
+        here.end(end);
     }
 }
 
@@ -98,18 +98,35 @@ struct OnTheWay {
     taken: Vec<Taken>,
 }
 
-/// A connection that faults can reach; dropped however it ends.
-struct Here<'a>(&'a Connection<'a>);
+/// A connection from its first word to its last; dropped however it ends.
+struct Here<'a> {
+    connection: &'a Connection<'a>,
+    /// Whether its end has been told, or is being told.
+    ended: bool,
+}
+
+impl Here<'_> {
+    fn end(mut self, end: End) {
+        self.ended = true;
+        self.connection.tell_closed(end);
+    }
+}
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        let Connection { route, life, .. } = self.0;
-        route.now().faults.leave(life.number);
+        let Connection { route, life, .. } = self.connection;
+        if !std::thread::panicking() {
+            return;
+        }
         // A bug in one connection ends that one, and is not passed over in silence.
-        if std::thread::panicking() {
-            route.common.emitter.process().count_panic();
+        let emitter = &route.common.emitter;
+        emitter.process().count_panic();
+        route.now().faults.leave(life.number);
+        if !self.ended {
             let error = Some("a bug in this program; please report it".into());
-            self.0.tell_closed(End { error, ..End::new(Ending::Error, Side::None) });
+            let end = End { error, ..End::new(Ending::Error, Side::None) };
+            // A second bug on the way out of the first would be the end of the process.
+            emitter.survive(|| self.connection.tell_closed(end));
         }
     }
 }

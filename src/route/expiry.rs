@@ -12,7 +12,7 @@ use crate::observe::Fact;
 impl Route {
     /// Lets its faults go when their time is over, as long as it is there.
     pub fn watch_the_clock(self: &Arc<Self>) {
-        tokio::spawn(expire_faults(Arc::downgrade(self), self.changed.clone()));
+        self.common.emitter.spawn(expire_faults(Arc::downgrade(self), self.changed.clone()));
     }
 
     /// Takes out the faults whose time is over.

@@ -41,7 +41,7 @@ pub use spec::{
 };
 
 use crate::fault::Fault;
-use crate::observe::{Fact, RouteStats};
+use crate::observe::{Emitter, Fact, RouteStats};
 use crate::relay::Dismissal;
 use crate::upstream::{EndpointView, Upstream};
 use faults::Faults;
@@ -274,6 +274,11 @@ impl Route {
     }
 
     /// Tells a fact about it, and counts what it means.
+    /// Whom its facts are told.
+    pub fn emitter(&self) -> &Emitter {
+        &self.common.emitter
+    }
+
     fn tell(&self, fact: Fact) {
         self.common.emitter.emit_of(&self.stats, fact);
     }

@@ -85,7 +85,8 @@ impl Checks {
         known.seen = Seen { good: known.seen.good, bad: known.seen.bad, ..Seen::default() };
         self.down.store(false, Ordering::Release);
         let before = known.task.take();
-        known.task = Some(tokio::spawn(ask_on(Arc::downgrade(self), known.run, before)));
+        let questions = ask_on(Arc::downgrade(self), known.run, before);
+        known.task = Some(self.around.emitter.spawn(questions));
     }
 
     /// Asks no more, for now. What was known last stays, for those connections that have still to be made.

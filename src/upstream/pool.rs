@@ -84,7 +84,7 @@ impl Pool {
             return;
         }
         now.run += 1;
-        let task = tokio::spawn(fill(self.inner.clone(), now.run));
+        let task = self.inner.around.emitter.spawn(fill(self.inner.clone(), now.run));
         now.filling = Some((usable, task));
     }
 
