@@ -2,7 +2,7 @@
 //! say why not and are fit for a terminal.
 
 use chaos_proxy::admin::convert_from_toxiproxy;
-use chaos_proxy::config::{Config, parse};
+use chaos_proxy::config::{self, Config};
 
 /// What is taken means a configuration, unless its parts do not go together.
 pub fn target(data: &[u8]) {
@@ -11,7 +11,7 @@ pub fn target(data: &[u8]) {
             let config = Config { routes, ..Config::default() };
             if config.check().is_ok() && !config.routes.is_empty() {
                 let text = serde_json::to_string(&config.document()).expect("it can be written");
-                let read = parse(text.as_bytes(), "text", &|_| None).expect("it can be read");
+                let read = config::body::config(text.as_bytes()).expect("it can be read");
                 assert_eq!(read.routes, config.routes);
             }
         }

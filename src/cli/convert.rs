@@ -45,6 +45,7 @@ pub(super) fn run(file: &Path) -> Result<String, Stop> {
         let plain = RouteSpec { timeouts: Default::default(), ..RouteSpec::from(route) };
         let mut value = serde_yaml::to_value(plain).map_err(written)?;
         leave_out(&mut value);
+        make_literal(&mut value);
         all.push(value);
     }
     let mut document = Mapping::new();
@@ -59,6 +60,16 @@ fn leave_out(value: &mut Value) {
             map.retain(|key, value| !is_unsaid(key, value));
             map.iter_mut().for_each(|(_, value)| leave_out(value));
         }
+        _ => {}
+    }
+}
+
+/// What looks like a variable was none.
+fn make_literal(value: &mut Value) {
+    match value {
+        Value::Sequence(items) => items.iter_mut().for_each(make_literal),
+        Value::Mapping(map) => map.iter_mut().for_each(|(_, value)| make_literal(value)),
+        Value::String(text) => *text = config::literal(text).into_owned(),
         _ => {}
     }
 }
@@ -124,6 +135,12 @@ mod tests {
             toxics.join(",")
         );
         std::fs::write(&from, &text).unwrap();
+        std::fs::write(&to, run(&from).unwrap()).unwrap();
+        let config: Config = load(&to, &|_| None).unwrap();
+        assert_eq!(config.routes, convert_from_toxiproxy(text.as_bytes()).unwrap());
+
+        let text = r#"[{"name": "a ${A}b", "listen": ":1", "upstream": "x:1"}]"#;
+        std::fs::write(&from, text).unwrap();
         std::fs::write(&to, run(&from).unwrap()).unwrap();
         let config: Config = load(&to, &|_| None).unwrap();
         assert_eq!(config.routes, convert_from_toxiproxy(text.as_bytes()).unwrap());

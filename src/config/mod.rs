@@ -53,7 +53,7 @@ pub use overrides::Overrides;
 pub use refused::{Problem, Refused};
 pub(crate) use scalar::to_json as scalar_to_json;
 pub(crate) use sheet::Sheet;
-pub use substitute::Env;
+pub use substitute::{Env, literal};
 pub(crate) use tree::MAX_TEXT;
 pub use watch::Watch;
 

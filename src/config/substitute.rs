@@ -3,6 +3,7 @@
 //! Done on the tree, never on the text, so that a value can break out of nothing. What a variable holds never appears
 //! in a message.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -44,6 +45,11 @@ pub(super) fn substitute(tree: &mut Tree, env: Env<'_>, problems: &mut Problems)
             _ => {}
         }
     }
+}
+
+/// A text as a file has to say it, for it to be taken as it is.
+pub fn literal(text: &str) -> Cow<'_, str> {
+    if text.contains("$$") || text.contains("${") { text.replace('$', "$$").into() } else { text.into() }
 }
 
 #[derive(Debug, PartialEq)]
@@ -172,6 +178,17 @@ mod tests {
         assert_eq!(expanded("${EMPTY}"), Ok(alone("")));
         assert_eq!(expanded("${EMPTY}${HOST}"), Ok(text("db.internal")));
         assert_eq!(expanded("$$${HOST}"), Ok(text("$db.internal")));
+    }
+
+    #[test]
+    fn what_is_written_as_literal_is_taken_as_it_was() {
+        for costs in ["5$", "$5 or 5$ and $", "db"] {
+            assert_eq!(literal(costs), costs);
+        }
+        assert_eq!(literal("a ${A}b"), "a $${A}b");
+        proptest::proptest!(|(was in "[a${}:$]{0,12}")| {
+            assert_eq!(expanded(&literal(&was)), Ok(text(&was)));
+        });
     }
 
     #[test]
