@@ -145,7 +145,11 @@ async fn counted(daemon: &Handle, panics: u64) {
         }
     };
     let _ = timeout(5 * SECOND, counted).await;
-    assert!(daemon.control().stats().panics >= panics, "{} and not {panics}", daemon.control().stats().panics);
+    assert!(
+        daemon.control().stats().panics >= panics,
+        "{} and not {panics}",
+        daemon.control().stats().panics
+    );
 }
 
 /// Few more descriptors may be opened in this process, as long as it lives.

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::observe::Emitter;
-use crate::observe::journal::{EventId, Reader, Told, What};
+use crate::observe::journal::{EventId, Told, What};
 
 /// Silence is broken this often, so that both sides know that the other is there. A client that has gone is noticed by
 /// the second.
@@ -29,9 +29,8 @@ pub(super) async fn follow(call: Call<State>) -> Result<Reply, Problem> {
         None => call.query.get("after").and_then(|after| after.parse().ok()),
     };
     let emitter = call.state.control.emitter();
-    let reader = emitter.journal().reader(after);
     let route = call.query.get("route").map(str::to_owned);
-    Ok(stream(emitter, reader, route, call.state.stop.clone()))
+    Ok(stream(emitter, after, route, call.state.stop.clone()))
 }
 
 /// What an `EventSource` says when it comes back. It goes before `?after=`, which only says where it began.
@@ -44,7 +43,13 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
 }
 
 /// Events as they come, those of one route only where one is named, until told to stop.
-fn stream(emitter: &Emitter, mut reader: Reader, route: Option<String>, stop: CancellationToken) -> Reply {
+fn stream(
+    emitter: &Emitter,
+    after: Option<EventId>,
+    route: Option<String>,
+    stop: CancellationToken,
+) -> Reply {
+    let mut reader = emitter.journal().reader(after);
     let (pieces, stream) = mpsc::channel(ON_THE_WAY);
     emitter.spawn(async move {
         let mut last = tokio::time::Instant::now();
@@ -107,7 +112,7 @@ mod tests {
     async fn events_come_as_they_happen_with_a_sign_of_life_between() {
         let emitter = Emitter::default();
         let stop = CancellationToken::new();
-        let reply = stream(emitter.journal().reader(None), None, stop.clone());
+        let reply = stream(&emitter, None, None, stop.clone());
         let mut body = reply.into_response().into_body();
         tell(&emitter, None, "one");
         let one = next(&mut body).await.unwrap();
@@ -128,8 +133,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_filter_leaves_out_other_routes() {
         let emitter = Emitter::default();
-        let reader = emitter.journal().reader(None);
-        let reply = stream(reader, Some("b".into()), CancellationToken::new());
+        let reply = stream(&emitter, None, Some("b".into()), CancellationToken::new());
         let mut body = reply.into_response().into_body();
         tell(&emitter, Some("a"), "of a");
         tell(&emitter, None, "of none");
@@ -141,7 +145,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_too_slowly_is_told_what_was_missed() {
         let emitter = Emitter::default();
-        let reply = stream(emitter.journal().reader(None), Some("x".into()), CancellationToken::new());
+        let reply = stream(&emitter, None, Some("x".into()), CancellationToken::new());
         let mut body = reply.into_response().into_body();
         for _ in 0..10_000 {
             tell(&emitter, Some("x"), "again");

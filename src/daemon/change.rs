@@ -49,6 +49,7 @@ pub(super) async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, Cont
         Ok(applied) => applied,
         Err(error) => {
             state.file = before;
+            permit::take_back(shared, &state.file, &old);
             return Err(error);
         }
     };
@@ -78,12 +79,21 @@ pub(super) async fn put(
     // A route that lost its listener is opened again by whatever change comes next.
     let whole = shared.routes().iter().all(|route| route.is_as_configured());
     if changes.is_empty() && whole {
+        // Whose an address is may be different all the same.
+        permit::open(shared, old, &state.file, &new, by);
+        permit::forget(shared, &state.file, &new);
         return Ok(Applied { generation: shared.generation(), ..Applied::default() });
     }
     let settings = Config { routes: Vec::new(), ..new.clone() };
     permit::open(shared, old, &state.file, &new, by);
     let written = new.clone();
-    let ended = apply(shared, state, old, new, by, live).await?;
+    let ended = match apply(shared, state, old, new, by, live).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            permit::take_back(shared, &state.file, old);
+            return Err(error);
+        }
+    };
     permit::forget(shared, &state.file, &written);
     shared.set_drain_idle(settings.drain.idle);
     shared.stats_interval.send_if_modified(|interval| {

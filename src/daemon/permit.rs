@@ -54,6 +54,13 @@ pub(super) fn forget(shared: &Shared, file: &Config, new: &Config) {
     shared.common.dialer.permits().keep(&addresses(file).chain(addresses(new)).cloned().collect());
 }
 
+/// After `old` has stayed in force: what was opened for nothing is closed again.
+pub(super) fn take_back(shared: &Shared, file: &Config, old: &Config) {
+    let permits = shared.common.dialer.permits();
+    permits.open(old.allowed_upstreams.as_deref(), addresses(file).cloned());
+    forget(shared, file, old);
+}
+
 fn addresses(config: &Config) -> impl Iterator<Item = &Address> {
     let targets = config.routes.iter().flat_map(|route| &route.upstream.endpoints);
     targets.filter_map(|target| address(&target.endpoint))
@@ -69,6 +76,8 @@ fn address(endpoint: &Endpoint) -> Option<&Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Origin, Overrides};
+    use crate::daemon::{Daemon, Handle, Live};
     use crate::upstream::Denied;
 
     fn config(top: &str, upstreams: &[&str]) -> Config {
@@ -122,5 +131,51 @@ mod tests {
             let error = as_it_may_be(&old, config(text, &["a:1"])).unwrap_err();
             assert!(matches!(error, ControlError::FileOnly("allowedUpstreams")), "{error}");
         }
+    }
+
+    /// Whether an address that a name may turn out to lead to is dialled as the author's own.
+    fn is_own(daemon: &Handle, upstream: &str) -> bool {
+        let permits = daemon.shared.common.dialer.permits();
+        permits.dialled(&upstream.parse().unwrap(), &["169.254.169.254".parse().unwrap()]).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_reload_decides_whose_an_address_is_also_when_it_fails_or_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("routes.yaml");
+        let write = |routes: &str| {
+            std::fs::write(&path, format!("seed: 1\nadmin: off\nroutes: [{routes}]\n")).unwrap();
+            Origin { path: path.clone(), overrides: Overrides::default(), env: |_| None }
+        };
+        let [a, b] =
+            ["a", "b"].map(|name| format!("{{name: {name}, localPort: auto, upstream: '{name}:80'}}"));
+        let origin = write(&a);
+        let daemon = Daemon::start_from(origin.read().unwrap(), Some(origin)).await.unwrap();
+        let control = daemon.control();
+        assert_eq!([is_own(&daemon, "a:80"), is_own(&daemon, "b:80")], [true, false]);
+
+        // A port that another has: nothing of the file comes into force, nor what it leads to.
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        write(&format!("{b}, {{name: c, localPort: {port}, bind: 127.0.0.1, upstream: 'c:80'}}"));
+        control.reload(By::Api).await.unwrap_err();
+        assert_eq!(["a:80", "b:80", "c:80"].map(|upstream| is_own(&daemon, upstream)), [true, false, false]);
+
+        // Somebody asked the API for what the file says only later.
+        let asked = Config::from_text(&format!("routes: [{b}]")).unwrap().routes;
+        control
+            .edit(By::Api, Live::Drain, move |config| {
+                config.routes.extend(asked);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        assert!(!is_own(&daemon, "b:80"));
+        write(&format!("{a}, {b}"));
+        assert!(control.reload(By::Api).await.unwrap().changes.is_empty());
+        assert!(is_own(&daemon, "b:80"));
+        write(&a);
+        control.reload(By::Api).await.unwrap();
+        assert_eq!([is_own(&daemon, "a:80"), is_own(&daemon, "b:80")], [true, false]);
     }
 }

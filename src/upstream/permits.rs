@@ -5,7 +5,7 @@
 //! is the author's own business, and dialled without a question.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -14,14 +14,17 @@ use super::{Address, Host};
 use crate::spec::{Allowed, Cidr};
 
 /// Where machines are told about themselves, and their secrets: link-local addresses, and the few elsewhere that clouds
-/// use for the same. The last range is the first one, translated.
-const METADATA: [&str; 6] = [
+/// use for the same. SECURITY.md names them, too.
+const METADATA: [&str; 9] = [
     "169.254.0.0/16",
     "fe80::/10",
     "fd00:ec2::/32",
     "fd20:ce::/64",
+    "fd00:c1::a9fe:a9fe",
+    "fd00:42::42",
     "100.100.100.200",
-    "64:ff9b::a9fe:0/112",
+    "168.63.129.16",
+    "192.0.0.192",
 ];
 
 /// Why something is not dialled.
@@ -94,7 +97,20 @@ impl Permits {
 fn is_metadata(ip: IpAddr) -> bool {
     static RANGES: LazyLock<Vec<Cidr>> =
         LazyLock::new(|| METADATA.iter().filter_map(|range| range.parse().ok()).collect());
-    RANGES.iter().any(|range| range.contains(ip))
+    let holds = |ip| RANGES.iter().any(|range| range.contains(ip));
+    holds(ip) || translated(ip).is_some_and(|ip| holds(ip.into()))
+}
+
+/// The IPv4 address that a translator on the way makes of it: NAT64, with the prefix that all know or with one for local
+/// use, and 6to4. (One that is mapped is its IPv4 address already for a range.)
+fn translated(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let (high, low) = match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => (high, low),
+        [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }
 
 #[cfg(test)]
@@ -109,7 +125,7 @@ mod tests {
         items.iter().map(|item| item.parse().unwrap()).collect()
     }
 
-    const HIDDEN: [&str; 9] = [
+    const HIDDEN: [&str; 17] = [
         "169.254.169.254:80",
         "169.254.0.1:1",
         "[::ffff:169.254.169.254]:80",
@@ -119,6 +135,14 @@ mod tests {
         "[fd20:ce::254]:80",
         "100.100.100.200:80",
         "[64:ff9b::a9fe:a9fe]:80",
+        "[64:ff9b::6464:64c8]:80",
+        "[64:ff9b:1:2::a9fe:a9fe]:80",
+        "[2002:a9fe:a9fe::1]:80",
+        "168.63.129.16:80",
+        "[::ffff:168.63.129.16]:80",
+        "192.0.0.192:80",
+        "[fd00:c1::a9fe:a9fe]:80",
+        "[fd00:42::42]:80",
     ];
 
     #[test]
@@ -133,8 +157,9 @@ mod tests {
         for text in HIDDEN {
             assert_eq!(may_name(None, &address(text)), Err(Denied::Metadata), "{text}");
         }
-        for text in ["169.253.255.255:80", "10.0.0.1:80", "[fec0::1]:80", "[fd00:ec3::1]:80", "db.internal:1"]
-        {
+        let elsewhere = ["169.253.255.255:80", "10.0.0.1:80", "[fec0::1]:80", "[fd00:ec3::1]:80"];
+        let translated = ["[64:ff9b::a00:1]:80", "[2002:a00:1::1]:80", "[64:ff9b:2::a9fe:a9fe]:80"];
+        for text in elsewhere.into_iter().chain(translated).chain(["db.internal:1"]) {
             assert_eq!(may_name(None, &address(text)), Ok(()), "{text}");
         }
     }
