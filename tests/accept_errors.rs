@@ -41,16 +41,17 @@ fn survives(error: &str, times: u32, clients: usize, limit: Duration) {
     let words: Vec<&str> = wrapper.iter().map(String::as_str).collect();
     let mut daemon = Setup::route("it", "builtin:echo", "").admin().wrapper(&words).start();
     let address = daemon.address("it");
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), cpu_time(daemon.pid()));
     let clients: Vec<Client> = (0..clients).map(|_| connect(address)).collect();
-    let before = cpu_time(daemon.pid());
     for mut client in &clients {
         client.write_all(b"x").unwrap();
         assert_eq!(read_byte(client), Ok(b'x'), "{error}");
     }
     let (took, spent) = (begun.elapsed(), cpu_time(daemon.pid()) - before);
     assert!(took <= limit, "{error}: served after {took:?}");
-    assert!(spent <= ms(150), "{error}: {spent:?} of processor time in {took:?}");
+    // It took seconds of errors; what serving the clients takes is not a loop's.
+    assert!(took >= secs(2), "{error}: {took:?} are not long enough to see it rest");
+    assert!(spent <= took / 20 + ms(50), "{error}: {spent:?} of processor time in {took:?}");
     let complaints = daemon.events.count(Event::is_complaint);
     assert!((1..=10).contains(&complaints), "{error}: {complaints} complaints");
 
@@ -73,7 +74,7 @@ fn a_client_that_broke_off_before_it_was_accepted_keeps_nobody_waiting() {
         }
         thread::scope(|scope| {
             for error in ["ECONNABORTED", "EINTR", "EPROTO", "EPERM", "ENETDOWN", "EHOSTUNREACH"] {
-                scope.spawn(move || survives(error, 50, 20, secs(3)));
+                scope.spawn(move || survives(error, 250, 100, secs(6)));
             }
         });
     });
@@ -88,7 +89,7 @@ fn a_system_that_has_no_room_is_asked_again_with_pauses() {
         }
         thread::scope(|scope| {
             for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EINVAL", "EIO"] {
-                scope.spawn(move || survives(error, 6, 20, secs(3)));
+                scope.spawn(move || survives(error, 9, 100, secs(9)));
             }
         });
     });

@@ -106,9 +106,9 @@ fn bandwidth_is_what_was_set() {
             let pace = faults(&[format!("bandwidth: {{rate: {rate}B/s}}")]);
             let daemon = Setup::route("it", "builtin:chargen", &pace).start();
             one_of_three(&format!("bandwidth {rate} B/s"), || {
+                let begun = Instant::now();
                 let mut client = connect(daemon.address("it"));
                 let (mut buf, mut bytes) = (vec![0; 64 << 10], 0u64);
-                let begun = Instant::now();
                 while begun.elapsed() < secs(5) {
                     bytes += client.read(&mut buf).unwrap() as u64;
                 }

@@ -7,14 +7,20 @@
 mod config_support;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use config_support::refused;
-use tokio::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What this thread has taken of the processor: a machine may have others to serve.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
 fn bomb() -> String {
@@ -101,13 +107,14 @@ fn hostile_documents_cost_little() {
     ];
     let before = peak_kib();
     for (name, text) in documents {
-        let start = Instant::now();
+        let before_it = cpu_time();
         let message = refused(text.as_bytes());
-        assert!(start.elapsed().as_secs_f64() < 1.0, "{name} took {:?}", start.elapsed());
+        let took = cpu_time() - before_it;
+        assert!(took < Duration::from_secs(1), "{name} took {took:?}");
         assert!(!message.starts_with("ACCEPTED"), "{name}");
         assert!(message.len() < 20_000, "{name}: {} bytes of message", message.len());
         if let (Some(before), Some(now)) = (before, peak_kib()) {
-            println!("{name}: {:?}, {} KiB so far", start.elapsed(), now - before);
+            println!("{name}: {took:?}, {} KiB so far", now - before);
             assert!(now - before < 64 << 10, "{name} took the peak {} KiB up", now - before);
         }
     }

@@ -302,6 +302,13 @@ fn what_is_too_large_or_too_slow_is_refused_and_costs_nothing() {
     });
 }
 
+/// A byte from each; some have been sent away.
+fn dribble(clients: &mut [TcpStream]) {
+    for client in clients {
+        let _ = client.write_all(b"a");
+    }
+}
+
 /// 500 clients that send a byte now and then: others are answered at once, and so is the data path.
 #[test]
 fn five_hundred_slow_clients_keep_nobody_waiting() {
@@ -312,23 +319,32 @@ fn five_hundred_slow_clients_keep_nobody_waiting() {
         let mut data = connect(daemon.address("it"));
         let mut slow: Vec<TcpStream> = Vec::new();
         let begun = Instant::now();
-        let mut worst = secs(0);
+        // How long both took for others, the quickest of three times: a machine may be busy for a moment.
+        let mut ask = || {
+            let mut once = || {
+                let asked = Instant::now();
+                assert_eq!(api.get("/v1/status").status, 200);
+                data.write_all(b"x").unwrap();
+                data.read_exact(&mut [0]).unwrap();
+                asked.elapsed()
+            };
+            let quickest = (0..3).map(|_| once()).min().unwrap();
+            assert!(quickest < ms(200), "{quickest:?} beside slow clients");
+        };
         while slow.len() < 500 {
             let mut client = TcpStream::connect(api.0).unwrap();
             client.write_all(b"GET /v1/status HTTP/1.1\r\nHost: loc").unwrap();
             slow.push(client);
             if slow.len().is_multiple_of(50) {
-                for client in &mut slow {
-                    let _ = client.write_all(b"a");
-                }
-                let asked = Instant::now();
-                assert_eq!(api.get("/v1/status").status, 200);
-                data.write_all(b"x").unwrap();
-                data.read_exact(&mut [0]).unwrap();
-                worst = worst.max(asked.elapsed());
+                dribble(&mut slow);
+                ask();
             }
         }
-        assert!(worst < ms(200), "{worst:?}");
+        for _ in 0..10 {
+            dribble(&mut slow);
+            ask();
+            std::thread::sleep(ms(100));
+        }
         // At most 256 are held, and whoever was slow the longest has gone.
         let gone = |client: &mut TcpStream| {
             client.set_nonblocking(true).unwrap();
@@ -344,6 +360,8 @@ fn five_hundred_slow_clients_keep_nobody_waiting() {
             let count = held.iter().filter(|held| **held).count();
             assert!(count >= 200, "{count}");
             assert!(!held[0] && held[499]);
+        } else {
+            loudly("SKIPPED in part: this machine is too slow to see whom of 500 slow clients the API keeps");
         }
         // Without a complete request they all go in the end.
         eventually(secs(15), "all are gone", || slow.iter_mut().all(gone));

@@ -244,14 +244,14 @@ fn an_idle_connection_is_closed_as_finished_while_draining() {
     within(secs(60), || {
         let upstream = Upstream::echo();
         let setup = Setup::route("it", upstream.address, "");
-        let mut daemon = setup.top("drainIdle: 500ms").top("drainTimeout: 30s").start();
+        let mut daemon = setup.top("drainIdle: 1500ms").top("drainTimeout: 30s").start();
         let (idle, mut busy) = (connect(daemon.address("it")), connect(daemon.address("it")));
         daemon
             .events
             .wait_for_n(2, "both are connected", secs(5), |event| event.is("upstream.connected", "it"));
         daemon.signal(Signal::TERM);
         let begun = Instant::now();
-        while begun.elapsed() < ms(1500) {
+        while begun.elapsed() < ms(3500) {
             busy.write_all(b"x").unwrap();
             assert_eq!(read_byte(&busy), Ok(b'x'), "after {:?}", begun.elapsed());
             thread::sleep(ms(100));

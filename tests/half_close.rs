@@ -157,7 +157,7 @@ fn a_half_closed_connection_without_progress_ends_after_its_time() {
 #[test]
 fn a_half_closed_connection_that_makes_progress_is_not_cut() {
     within(secs(60), || {
-        let (daemon, listener) = start("timeouts: {halfClose: 1s}");
+        let (daemon, listener) = start("timeouts: {halfClose: 2s}");
         for client_first in [true, false] {
             let (client, server) = pair(&daemon, &listener);
             let (reader, mut writer) = if client_first { (client, server) } else { (server, client) };
@@ -167,7 +167,7 @@ fn a_half_closed_connection_that_makes_progress_is_not_cut() {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     for byte in 0..12 {
-                        thread::sleep(ms(250));
+                        thread::sleep(ms(400));
                         writer.write_all(&[byte]).unwrap();
                     }
                     shut(&writer);
