@@ -137,8 +137,8 @@ class Transfer(threading.Thread):
         return f"transfer: {self.bytes / 1e6:.0f} MB, the same both ways; the slowest piece took {self.slowest:.3f} s"
 
 
-def fuzz(schemathesis, daemon, directory, environment, options):
-    """All operations, phases and checks."""
+def fuzz(schemathesis, daemon, directory, environment, least, options):
+    """All operations, phases and checks; at least so many cases."""
     command = [schemathesis, "--config-file", HERE / "schemathesis.toml", "run", daemon.api + "/openapi.json"]
     environment = os.environ | {"CONTRACT_API": daemon.api, "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}"} | environment
     with Path(directory, "report").open("w+") as report:
@@ -148,10 +148,13 @@ def fuzz(schemathesis, daemon, directory, environment, options):
         report.seek(0)
         said = report.read()
     assert code == 0, f"the API is not what its description says:\n{said}"
-    return said[said.rindex("= SUMMARY =") :].partition("\n")[2]
+    summary = said[said.rindex("= SUMMARY =") :].partition("\n")[2]
+    cases = re.search(r"(\d+) generated", summary)
+    assert cases and int(cases[1]) >= least, f"too few cases, {least} are wanted:\n{summary}"
+    return summary
 
 
-def run(program, schemathesis, beside, options):
+def run(program, schemathesis, beside, least, options):
     """What was done, in words. It raises whatever is wrong."""
     with tempfile.TemporaryDirectory() as directory:
         daemon = Daemon(program, directory)
@@ -162,7 +165,7 @@ def run(program, schemathesis, beside, options):
                 transfer.start()
                 live = daemon.connection("transfer")
                 environment = {"CONTRACT_ROUTE": "transfer", "CONTRACT_CONNECTION": str(live)}
-            done.append(fuzz(schemathesis, daemon, directory, environment, options))
+            done.append(fuzz(schemathesis, daemon, directory, environment, least, options))
             if transfer:
                 done.append(transfer.end())
             done.append(daemon.check())
@@ -178,11 +181,15 @@ def run(program, schemathesis, beside, options):
 def main():
     program, schemathesis, *options = sys.argv[1:]
     program = str(Path(program).resolve())
+    # Each change has a thousand cases and more; --at-least asks for others.
+    least = 1000
+    if options[:1] == ["--at-least"]:
+        least, options = int(options[1]), options[2:]
     runs = {"beside a transfer that must not notice": True, "everything": False}
     failed = False
     # Each has a core to itself where there are two.
     with ThreadPoolExecutor() as both:
-        futures = {name: both.submit(run, program, schemathesis, beside, options) for name, beside in runs.items()}
+        futures = {name: both.submit(run, program, schemathesis, beside, least, options) for name, beside in runs.items()}
         for name, future in futures.items():
             try:
                 print(f"\n-- {name}\n{future.result()}", flush=True)

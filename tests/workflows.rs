@@ -18,7 +18,7 @@ const RELEASE: &str = ".github/workflows/release.yaml";
 fn each_is_sound() {
     within(secs(120), || {
         let all = files(".github/workflows");
-        assert_eq!(all.len(), 2);
+        assert_eq!(all.len(), 3);
         for file in all {
             check_workflow(&file);
         }
@@ -31,6 +31,7 @@ fn continuous_integration_is_one_script() {
     within(secs(120), || {
         let text = read(".github/workflows/ci.yaml");
         assert!(text.contains("bash .ci/run\n"));
+        assert!(read(".github/workflows/nightly.yaml").contains("bash .ci/nightly "));
     });
 }
 
@@ -45,6 +46,7 @@ fn all_are_built_by_one_compiler() {
         let of = |file: &str| yaml(file)[0]["env"]["RUST_VERSION"].as_str().unwrap().to_owned();
         let version = of(RELEASE);
         assert_eq!(version, of(".github/workflows/ci.yaml"));
+        assert_eq!(version, of(".github/workflows/nightly.yaml"));
         assert!(read("Dockerfile").contains(&format!(" rust:{version}-slim-")));
         assert!(number(&version) >= number(oldest));
     });
@@ -68,6 +70,11 @@ fn a_release_is_for_two_architectures() {
         for argument in arguments.lines().map(|line| line.split('=').next().unwrap()) {
             assert!(dockerfile.contains(&format!("ARG {argument}=")), "{argument}");
         }
+        // What is inside is listed: of the image, and of each program.
+        assert_eq!(build["with"]["sbom"], true);
+        let steps = jobs["program"]["steps"].as_sequence().unwrap();
+        let lists = |step: &&_| step["run"].as_str().is_some_and(|run| run.contains("cargo cyclonedx "));
+        assert_eq!(steps.iter().filter(lists).count(), 1);
         assert_eq!(words(&jobs["release"]["needs"]), ["program", "image"]);
         assert!(jobs["program"]["permissions"].is_null());
         assert_eq!(jobs["image"]["permissions"]["contents"], "read");

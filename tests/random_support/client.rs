@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -44,7 +45,10 @@ pub(super) async fn act(world: Arc<World>, mut dice: Dice, until: Instant) {
             None => begin(&world, &mut dice).await,
             Some(mut talk) => match talk.step(&mut dice, &mut buf).await {
                 Then::Goes => Some(talk),
-                Then::Ended => None,
+                Then::Ended => {
+                    world.came.fetch_add(talk.received, Ordering::Relaxed);
+                    None
+                }
             },
         };
         drop(moving);
@@ -52,6 +56,7 @@ pub(super) async fn act(world: Arc<World>, mut dice: Dice, until: Instant) {
     }
     if let Some(mut talk) = talk {
         talk.finish(&mut buf).await;
+        world.came.fetch_add(talk.received, Ordering::Relaxed);
     }
 }
 

@@ -12,6 +12,7 @@ mod upstreams;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -34,7 +35,7 @@ impl fmt::Display for Game {
         let Game { seed, actors, seconds } = self;
         write!(
             f,
-            "RANDOM_SEED={seed} RANDOM_ACTORS={actors} RANDOM_SECONDS={seconds} cargo test --profile soak --features soak --test random"
+            "RANDOM_SEED={seed} RANDOM_ACTORS={actors} RANDOM_SECONDS={seconds} cargo test --test random"
         )
     }
 }
@@ -71,6 +72,10 @@ struct World {
     base: usize,
     /// The most memory that the promises permit.
     most: u64,
+    /// Bytes that came, each of which was the right one.
+    came: AtomicU64,
+    /// Whether what is played is enough for all to happen.
+    is_full: bool,
 }
 
 /// Plays a game to its end; panics when a promise is broken.
@@ -147,12 +152,26 @@ impl World {
         let base = descriptors(daemon.pid());
         // Each direction may hold 1 MiB, and there is a base.
         let most = resident(daemon.pid()) + (48 << 20) + game.actors * (2 << 20);
-        World { daemon, api, places, moving: RwLock::default(), base, most }
+        let is_full = game.actors >= 50 && game.seconds >= 5;
+        World { daemon, api, places, moving: RwLock::default(), base, most, came: AtomicU64::new(0), is_full }
+    }
+
+    /// Promises are easily kept where nothing is done.
+    fn hold_that_something_happened(&self) {
+        let stats = self.api.get("/v1/stats").json();
+        let closed = self.daemon.events.count(|event| event.text("event") == "connection.closed");
+        let fired = self.daemon.events.count(|event| event.text("event") == "fault.fired");
+        let came = self.came.load(Ordering::Relaxed);
+        loudly(&format!("{closed} connections, {came} bytes came, faults fired {fired} times"));
+        if self.is_full {
+            assert!(came > 1 << 20 && closed > 100 && fired > 10, "nothing to speak of happened\n{stats}");
+        }
     }
 
     /// Everybody has gone: nothing is left of them, and the daemon stops as ever.
     async fn end(mut self) {
         self.census().await;
+        self.hold_that_something_happened();
         let pid = self.daemon.pid();
         // What is kept ready is no leak: connections of the pool, and 32 pipes.
         eventually(secs(20), "descriptors are back", || descriptors(pid) <= self.base + 4 + 2 * 32);
