@@ -76,6 +76,24 @@ fn too_few_descriptors_cost_neither_time_nor_log() {
     });
 }
 
+/// F4: a limit that the descriptors let nobody reach is told at the start, with both numbers.
+#[test]
+fn a_limit_beyond_the_descriptors_is_told() {
+    within(secs(30), || {
+        let limited = |most: u32| format!("limits: {{connections: {most}}}");
+        let routes =
+            [route("far", "builtin:echo", &limited(1000)), route("near", "builtin:echo", &limited(5))];
+        let daemon = Setup::routes(routes).descriptors(64).start();
+        let told = daemon.wait_for("it is told", secs(5), |event| event.is("notice", "far"));
+        let message = told.text("message");
+        assert!(
+            message.starts_with("limits.connections is 1000, and the limit of open files allows "),
+            "{message}"
+        );
+        assert!(daemon.events.count(|event| event.is("notice", "near")) == 0);
+    });
+}
+
 /// Opens, uses and ends connections, 64 at a time; every second one ends by RST.
 async fn churn(address: SocketAddr, connections: u64) {
     let next = Arc::new(AtomicU64::new(0));

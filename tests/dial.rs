@@ -77,6 +77,65 @@ fn an_unanswering_upstream_delays_nobody_else() {
     });
 }
 
+/// U3: what the system's routes do not let through is told in the words people search for, and ends the client alone.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_routed_is_told_for_what_it_is() {
+    within(secs(30), || {
+        let Some(network) = Namespace::new() else { return };
+        let kinds = [
+            ("unreachable", "host unreachable"),
+            ("prohibit", "not permitted"),
+            ("blackhole", "Invalid argument"),
+        ];
+        let mut routes = Vec::new();
+        for (number, (kind, _)) in kinds.iter().enumerate() {
+            assert!(network.run(&format!("ip route add {kind} 10.9.{number}.0/24")), "{kind}");
+            routes.push(route(kind, format!("10.9.{number}.1:80"), ""));
+        }
+        routes.push(route("fine", "builtin:echo", ""));
+        let wrapper = network.wrapper();
+        let words: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        let daemon = Setup::routes(routes).wrapper(&words).start();
+        for (kind, why) in kinds {
+            let at = daemon.address(kind);
+            assert!(network.inside(move || read_byte(&connect(at))).is_err(), "{kind}");
+            let failed = daemon.wait_for(kind, secs(5), |event| event.is("upstream.failed", kind));
+            assert!(failed.text("error").contains(why), "{}", failed.fields);
+            assert_eq!(daemon.wait_closed(kind, 1, secs(5)).text("ending"), "connect");
+        }
+        let at = daemon.address("fine");
+        let echoed = network.inside(move || {
+            let mut client = connect(at);
+            client.write_all(b"x").unwrap();
+            read_byte(&client)
+        });
+        assert_eq!(echoed, Ok(b'x'));
+    });
+}
+
+/// O4: thousands of failures are a few lines of the log, and none of them is left uncounted.
+#[test]
+fn thousands_of_failures_are_a_few_lines() {
+    const FAILURES: u64 = 3_000;
+    within(secs(60), || {
+        let mut daemon = Setup::route("it", unused_address(), "").admin().quiet().start();
+        let address = daemon.address("it");
+        for _ in 0..FAILURES {
+            assert!(read_byte(&connect(address)).is_err());
+        }
+        let counted = |daemon: &Daemon| daemon.api().get("/v1/stats").json()["routes"][0]["opened"].as_u64();
+        eventually(secs(5), "all are counted", || counted(&daemon) == Some(FAILURES));
+        daemon.signal(rustix::process::Signal::TERM);
+        assert_eq!(daemon.exit_code(secs(10)).0, Some(0));
+        daemon.events.wait_for_end(secs(5));
+        let failed = daemon.events.all(|event| event.is("upstream.failed", "it"));
+        assert!(failed.len() <= 20, "{} lines", failed.len());
+        let folded: u64 = failed.iter().map(|event| event.fields["suppressed"].as_u64().unwrap_or(0)).sum();
+        assert_eq!(failed.len() as u64 + folded, FAILURES);
+    });
+}
+
 /// An upstream that is down is no error of the configuration; when it comes up, the next connection reaches it.
 #[test]
 fn an_upstream_may_come_up_later() {

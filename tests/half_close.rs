@@ -124,13 +124,13 @@ fn what_came_before_the_dial_is_kept_with_its_end() {
 }
 
 /// H6: the client is gone, the server says nothing and stays: after `halfClose`, and not before, both sockets are gone.
-/// A hundred at once, so that a leak would be seen.
+/// H8: five hundred at once, so that a leak would be seen.
 #[test]
 fn a_half_closed_connection_without_progress_ends_after_its_time() {
     within(secs(60), || {
         let (daemon, listener) = start("timeouts: {halfClose: 1s}");
         let base = descriptors(daemon.pid());
-        let servers: Vec<TcpStream> = (0..100)
+        let servers: Vec<TcpStream> = (0..500)
             .map(|_| {
                 let (client, server) = pair(&daemon, &listener);
                 drop(client);
@@ -141,7 +141,7 @@ fn a_half_closed_connection_without_progress_ends_after_its_time() {
             servers.iter().all(|server| read_byte(server) == Err(End::Fin)),
             "the FIN is passed on at once"
         );
-        let closed = daemon.events.wait_for_n(100, "ended by half-close", secs(15), |event| {
+        let closed = daemon.events.wait_for_n(500, "ended by half-close", secs(15), |event| {
             event.is("connection.closed", "it") && event.text("ending") == "half-close"
         });
         for event in closed {

@@ -123,6 +123,14 @@ fn section_1_routing_and_errors() {
         // Nobody who speaks to the API may point a proxy at where clouds hand out credentials.
         row("POST", "/proxies", r#"{"name": "x", "upstream": "169.254.169.254:80"}"#, 403, ErrorLike("")),
         row("PATCH", "/proxies/it", r#"{"upstream": "169.254.169.254:80"}"#, 403, ErrorLike("")),
+        row(
+            "POST",
+            "/populate",
+            r#"[{"name": "x", "upstream": "[64:ff9b::a9fe:a9fe]:80"}]"#,
+            403,
+            ErrorLike(""),
+        ),
+        row("GET", "/proxies/x", "", 404, Error("proxy not found")),
         row("GET", "/proxies/nope", "", 404, Error("proxy not found")),
         row("POST", "/proxies/nope", "{}", 404, Error("proxy not found")),
         row("PATCH", "/proxies/nope", "nonsense", 404, Error("proxy not found")),

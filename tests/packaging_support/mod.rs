@@ -184,6 +184,7 @@ fn check_expressions(text: &str, workflow: &Value) {
         let known = match parts.as_slice() {
             ["github", _] | ["matrix", "target" | "runner"] | ["secrets", "GITHUB_TOKEN"] => true,
             ["env", variable] => !workflow["env"][*variable].is_null(),
+            ["inputs", input] => !workflow["on"]["workflow_dispatch"]["inputs"][*input].is_null(),
             ["steps", step, "outputs", output] => {
                 steps.contains(step) && text.contains(&format!("echo \"{output}="))
             }
