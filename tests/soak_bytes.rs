@@ -158,7 +158,7 @@ fn a_thousand_transfers_outlast_the_signal() {
             }
             let signalled = Instant::now();
             daemon.signal(Signal::TERM);
-            tokio::task::spawn_blocking(move || best_refused(address)).await.unwrap();
+            tokio::task::spawn_blocking(move || soon_refused(address)).await.unwrap();
             for transfer in transfers {
                 assert_eq!(transfer.await.unwrap(), SIZE, "{}", daemon.events.tail());
             }
@@ -170,6 +170,6 @@ fn a_thousand_transfers_outlast_the_signal() {
     });
 }
 
-fn best_refused(address: SocketAddr) {
+fn soon_refused(address: SocketAddr) {
     eventually(secs(2), "new clients are refused", || refused(address));
 }

@@ -186,5 +186,8 @@ impl Drop for Daemon {
             let _ = self.child.wait();
             scope::forget(self.pid);
         }
+        // Whatever a test is about, no bug of the program is passed over.
+        let bugs = self.events.bugs();
+        assert!(bugs.is_empty() || std::thread::panicking(), "the program has a bug: {bugs:?}");
     }
 }

@@ -141,6 +141,11 @@ impl Events {
         lines.other.clone()
     }
 
+    /// What a panic has left in the log, so far.
+    pub(crate) fn bugs(&self) -> Vec<String> {
+        self.lock().other.iter().filter(|line| line.contains("panicked at")).cloned().collect()
+    }
+
     /// The last lines, for a failure's message.
     pub(crate) fn tail(&self) -> String {
         self.lock().tail()
