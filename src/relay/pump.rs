@@ -2,29 +2,28 @@
 //!
 //! A pump has three gears. Bytes that no fault can touch are moved through a borrowed pipe when they come in bulk, and
 //! otherwise read into a borrowed buffer and written on; with faults they go through a [`Chain`], which says what may be
-//! written when. In each gear a pump owns the bytes it has taken and not yet written, so that the gear can change at any
+//! written when (`shaped`). In each gear a pump owns the bytes it has taken and not yet written, so that the gear can change at any
 //! byte. It never decides how the connection ends: it reports what it has passed on, and the relay decides.
+
+mod shaped;
 
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::block::Block;
+use super::Transport;
 use super::carry::Carry;
 use super::gear::Gear;
 use super::pipe::Pipes;
 use super::pool::{self, Buffer};
-use super::{FineAlarm, Transport};
-use crate::fault::chain::Chain;
-use crate::fault::held::Front;
 use crate::fault::link::Deed;
-use crate::fault::stream::{Cut, Intake};
+use crate::fault::stream::Cut;
 use crate::fault::{Active, Plan};
 use crate::observe::{Direction, Meter};
+use shaped::{Shaper, Step};
 
 /// Steps per poll before other tasks get a turn.
 const TURN: usize = 32;
@@ -72,36 +71,6 @@ pub(super) struct Around<'a> {
     pub(super) patience: Duration,
     /// Whether there is a plan that was not adopted yet.
     pub(super) plan_changed: &'a dyn Fn() -> bool,
-}
-
-struct Shaper {
-    chain: Chain,
-    alarm: FineAlarm,
-    block: Block,
-    /// Bytes that were read for the chain while a new plan arrived: it decides about them.
-    unplanned: Option<BytesMut>,
-}
-
-impl Shaper {
-    fn from(offset: u64) -> Self {
-        Shaper {
-            chain: Chain::from(offset),
-            alarm: FineAlarm::default(),
-            block: Block::default(),
-            unplanned: None,
-        }
-    }
-
-    fn holds_bytes(&self) -> bool {
-        self.unplanned.is_some() || self.chain.holds_bytes()
-    }
-}
-
-/// What one step with faults came to.
-enum Step {
-    Moved,
-    Passed(Passed),
-    Waits,
 }
 
 impl Pump {
@@ -245,124 +214,6 @@ impl Pump {
             }
         }
         cx.waker().wake_by_ref();
-    }
-
-    /// One step with faults: write, or pass an ending on, or read.
-    fn step(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &impl Transport,
-        sink: &impl Transport,
-        broken: &mut Option<io::Error>,
-        around: &Around<'_>,
-    ) -> io::Result<Step> {
-        let Around { meter, most, patience, .. } = *around;
-        let Some(shaper) = &mut self.shaper else { return Ok(Step::Moved) };
-        let now = Instant::now();
-        shaper.chain.on_time(now);
-        if self.source_ended && !self.fin_passed {
-            shaper.chain.on_fin(now);
-        }
-        match shaper.chain.front(now) {
-            Front::Bytes(bytes) => match sink.write(bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    shaper.chain.wrote(count);
-                    self.progressed = true;
-                    meter.count_sent(self.direction, count);
-                    return Ok(Step::Moved);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Step::Moved),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    // While the sink takes nothing, the source may still be read, as far as there is room.
-                    if let Poll::Ready(ready) = sink.poll_writable(cx) {
-                        return ready.map(|()| Step::Moved);
-                    }
-                }
-                Err(e) => return Err(e),
-            },
-            Front::Cut(cut, by) => {
-                // An RST overtakes what this machine has not sent yet.
-                let give_up = *self.cut_due.get_or_insert(now) + patience;
-                if cut == Cut::Reset && now < give_up && sink.poll_sent(cx).is_pending() {
-                    let wake = shaper.chain.next_act().map_or(give_up, |at| at.min(give_up));
-                    return Ok(self.wait(cx, Some(wake)));
-                }
-                return Ok(Step::Passed(Passed::UpTo(cut, shaper.chain.ended_by(by))));
-            }
-            Front::Fin if broken.is_none() => {
-                sink.shut_write()?;
-                shaper.chain.passed_fin();
-                self.fin_passed = true;
-                self.progressed = true;
-                return Ok(Step::Moved);
-            }
-            Front::Fin => {
-                if sink.poll_sent(cx).is_pending() {
-                    return Ok(Step::Waits);
-                }
-                return Ok(Step::Passed(Passed::AllOfBroken));
-            }
-            Front::Empty if shaper.chain.is_empty() => {
-                self.offset = shaper.chain.offset();
-                self.past.extend(shaper.chain.deeds());
-                self.shaper = None;
-                return Ok(Step::Moved);
-            }
-            Front::Later(_) | Front::Empty => {}
-        }
-        let mut wake = shaper.chain.wake_at(now);
-        if self.source_ended {
-            if self.fin_passed && broken.is_some() {
-                return Ok(Step::Passed(Passed::AllOfBroken));
-            }
-        } else {
-            match shaper.chain.intake(now, most) {
-                Intake::From(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                Intake::Never => {}
-                Intake::Any => return self.step_read(cx, source, broken, meter, usize::MAX, wake),
-                Intake::AtMost(room) => return self.step_read(cx, source, broken, meter, room, wake),
-            }
-        }
-        Ok(self.wait(cx, wake))
-    }
-
-    fn step_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &impl Transport,
-        broken: &mut Option<io::Error>,
-        meter: &Meter,
-        room: usize,
-        wake: Option<Instant>,
-    ) -> io::Result<Step> {
-        match source.poll_readable(cx) {
-            Poll::Pending => return Ok(self.wait(cx, wake)),
-            Poll::Ready(Err(e)) => self.source_broke(e, broken),
-            Poll::Ready(Ok(())) => {
-                let Some(shaper) = &mut self.shaper else { return Ok(Step::Moved) };
-                let read = shaper.block.read(source, room, shaper.chain.holds());
-                let bytes = self.came(read.map(|bytes| (bytes.len(), bytes)), broken, meter);
-                if let Some(shaper) = &mut self.shaper {
-                    shaper.unplanned = bytes;
-                }
-            }
-        }
-        Ok(Step::Moved)
-    }
-
-    /// Nothing more can be done before `wake`. A direction that has passed its FIN on has said its last, but its faults
-    /// may still have something in mind.
-    fn wait(&mut self, cx: &mut Context<'_>, wake: Option<Instant>) -> Step {
-        if let Some(shaper) = &mut self.shaper {
-            if wake.is_some_and(|at| shaper.alarm.poll(cx, at).is_ready()) {
-                return Step::Moved;
-            }
-            if !shaper.chain.holds_bytes() {
-                shaper.block.give_back();
-            }
-        }
-        if self.fin_passed { Step::Passed(Passed::Fin) } else { Step::Waits }
     }
 
     fn poll_write(
