@@ -141,7 +141,7 @@ class Transfer(threading.Thread):
 
 
 def fuzz(schemathesis, daemon, directory, environment, beside, least, options):
-    """All operations, phases and checks; at least so many cases."""
+    """All operations and checks, the boundaries of schemas for its part of the paths; at least so many cases."""
     config = (HERE / "schemathesis.toml").read_text()
     if least is None:
         least = 1000

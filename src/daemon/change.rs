@@ -24,7 +24,12 @@ pub(super) async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, Cont
     let file = match read {
         Ok(Ok(config)) => config,
         Ok(Err(refused)) => return Err(ControlError::File(Arc::new(refused))),
-        Err(_) => return Err(ControlError::Broken),
+        Err(error) => {
+            if error.is_panic() {
+                shared.common.emitter.process().count_panic();
+            }
+            return Err(ControlError::Broken);
+        }
     };
     let mut state = shared.state.lock().await;
     let old = shared.config(&state);
@@ -49,7 +54,6 @@ pub(super) async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, Cont
         Ok(applied) => applied,
         Err(error) => {
             state.file = before;
-            permit::take_back(shared, &state.file, &old);
             return Err(error);
         }
     };
@@ -85,12 +89,12 @@ pub(super) async fn put(
         return Ok(Applied { generation: shared.generation(), ..Applied::default() });
     }
     let settings = Config { routes: Vec::new(), ..new.clone() };
-    permit::open(shared, old, &state.file, &new, by);
+    let before = permit::open(shared, old, &state.file, &new, by);
     let written = new.clone();
     let ended = match apply(shared, state, old, new, by, live).await {
         Ok(ended) => ended,
         Err(error) => {
-            permit::take_back(shared, &state.file, old);
+            shared.common.dialer.permits().take_back(before);
             return Err(error);
         }
     };

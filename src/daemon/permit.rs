@@ -8,7 +8,8 @@ use super::change::as_it_runs;
 use super::shared::Shared;
 use crate::config::Config;
 use crate::observe::By;
-use crate::upstream::{Address, Endpoint, permits};
+use crate::upstream::permits::{self, Rules};
+use crate::upstream::{Address, Endpoint};
 
 /// Whether this came through the control API, so that not everything is permitted.
 pub(super) fn is_remote(by: By) -> bool {
@@ -41,24 +42,18 @@ pub(super) fn demand(old: &Config, file: &Config, new: &Config) -> Result<(), Co
     Ok(())
 }
 
-/// Before `new` is put in force: what it leads to may be dialled, as far as it is the author's own.
-pub(super) fn open(shared: &Shared, old: &Config, file: &Config, new: &Config, by: By) {
+/// Before `new` is put in force: what it leads to may be dialled, as far as it is the author's own. Gives what held before, to
+/// be taken back should nothing come of it.
+pub(super) fn open(shared: &Shared, old: &Config, file: &Config, new: &Config, by: By) -> Rules {
     let known: HashSet<&Address> = addresses(old).collect();
     let added = addresses(new).filter(|address| !is_remote(by) && !known.contains(address));
     let own = addresses(file).chain(added).cloned();
-    shared.common.dialer.permits().open(new.allowed_upstreams.as_deref(), own);
+    shared.common.dialer.permits().open(new.allowed_upstreams.as_deref(), own)
 }
 
 /// After that: what is written nowhere any more is forgotten.
 pub(super) fn forget(shared: &Shared, file: &Config, new: &Config) {
     shared.common.dialer.permits().keep(&addresses(file).chain(addresses(new)).cloned().collect());
-}
-
-/// After `old` has stayed in force: what was opened for nothing is closed again.
-pub(super) fn take_back(shared: &Shared, file: &Config, old: &Config) {
-    let permits = shared.common.dialer.permits();
-    permits.open(old.allowed_upstreams.as_deref(), addresses(file).cloned());
-    forget(shared, file, old);
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = &Address> {
@@ -161,7 +156,7 @@ mod tests {
         control.reload(By::Api).await.unwrap_err();
         assert_eq!(["a:80", "b:80", "c:80"].map(|upstream| is_own(&daemon, upstream)), [true, false, false]);
 
-        // Somebody asked the API for what the file says only later.
+        // Somebody asked the API for what the file says only later, at first in vain.
         let asked = Config::from_text(&format!("routes: [{b}]")).unwrap().routes;
         control
             .edit(By::Api, Live::Drain, move |config| {
@@ -170,6 +165,9 @@ mod tests {
             })
             .await
             .unwrap();
+        assert!(!is_own(&daemon, "b:80"));
+        write(&format!("{b}, {{name: c, localPort: {port}, bind: 127.0.0.1, upstream: 'c:80'}}"));
+        control.reload(By::Api).await.unwrap_err();
         assert!(!is_own(&daemon, "b:80"));
         write(&format!("{a}, {b}"));
         assert!(control.reload(By::Api).await.unwrap().changes.is_empty());

@@ -18,7 +18,7 @@ impl Drop for Witness {
 }
 
 impl Emitter {
-    /// Spawns a task that nobody waits for. Should a bug end it, that is counted.
+    /// Spawns a task. Should a bug end it, that is counted.
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,

@@ -121,11 +121,11 @@ impl Drop for Here<'_> {
         // A bug in one connection ends that one, and is not passed over in silence.
         let emitter = &route.common.emitter;
         emitter.process().count_panic();
-        route.now().faults.leave(life.number);
+        // A second bug on the way out of the first would be the end of the process.
+        emitter.survive(|| route.now().faults.leave(life.number));
         if !self.ended {
             let error = Some("a bug in this program; please report it".into());
             let end = End { error, ..End::new(Ending::Error, Side::None) };
-            // A second bug on the way out of the first would be the end of the process.
             emitter.survive(|| self.connection.tell_closed(end));
         }
     }

@@ -273,12 +273,12 @@ impl Route {
         self.share.hand_on()
     }
 
-    /// Tells a fact about it, and counts what it means.
     /// Whom its facts are told.
     pub fn emitter(&self) -> &Emitter {
         &self.common.emitter
     }
 
+    /// Tells a fact about it, and counts what it means.
     fn tell(&self, fact: Fact) {
         self.common.emitter.emit_of(&self.stats, fact);
     }

@@ -44,8 +44,9 @@ pub enum Denied {
 #[derive(Debug, Default)]
 pub struct Permits(RwLock<Rules>);
 
-#[derive(Debug, Default)]
-struct Rules {
+/// What may be dialled, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
     /// None: everything but [`METADATA`].
     listed: Option<Vec<Allowed>>,
     /// What the author of the configuration wrote.
@@ -63,11 +64,18 @@ pub fn may_name(listed: Option<&[Allowed]>, address: &Address) -> Result<(), Den
 }
 
 impl Permits {
-    /// From now on this list holds, and these are the author's own too.
-    pub fn open(&self, listed: Option<&[Allowed]>, own: impl IntoIterator<Item = Address>) {
+    /// From now on this list holds, and these are the author's own too. Gives what held before.
+    pub fn open(&self, listed: Option<&[Allowed]>, own: impl IntoIterator<Item = Address>) -> Rules {
         let mut rules = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = rules.clone();
         rules.listed = listed.map(<[Allowed]>::to_vec);
         rules.own.extend(own);
+        before
+    }
+
+    /// What held before holds again.
+    pub fn take_back(&self, before: Rules) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
     /// Forgets what is not written anywhere any more.
@@ -98,19 +106,23 @@ fn is_metadata(ip: IpAddr) -> bool {
     static RANGES: LazyLock<Vec<Cidr>> =
         LazyLock::new(|| METADATA.iter().filter_map(|range| range.parse().ok()).collect());
     let holds = |ip| RANGES.iter().any(|range| range.contains(ip));
-    holds(ip) || translated(ip).is_some_and(|ip| holds(ip.into()))
+    holds(ip) || translated(ip).into_iter().flatten().any(|ip| holds(ip.into()))
 }
 
-/// The IPv4 address that a translator on the way makes of it: NAT64, with the prefix that all know or with one for local
-/// use, and 6to4. (One that is mapped is its IPv4 address already for a range.)
-fn translated(ip: IpAddr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses that a translator on the way may make of it: NAT64, with the prefix that all know, or with one of any
+/// length that is for local use (RFC 6052 says where it then stands), and 6to4. One that is mapped is its IPv4 address
+/// already for a range.
+fn translated(ip: IpAddr) -> Option<[Ipv4Addr; 4]> {
     let IpAddr::V6(ip) = ip else { return None };
-    let (high, low) = match ip.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => (high, low),
-        [0x2002, high, low, ..] => (high, low),
-        _ => return None,
-    };
-    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+    let all = ip.octets();
+    let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| all[place]));
+    let last = at([12, 13, 14, 15]);
+    match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some([last; 4]),
+        [0x64, 0xff9b, 1, ..] => Some([at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last]),
+        [0x2002, ..] => Some([at([2, 3, 4, 5]); 4]),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +137,7 @@ mod tests {
         items.iter().map(|item| item.parse().unwrap()).collect()
     }
 
-    const HIDDEN: [&str; 17] = [
+    const HIDDEN: [&str; 20] = [
         "169.254.169.254:80",
         "169.254.0.1:1",
         "[::ffff:169.254.169.254]:80",
@@ -137,6 +149,9 @@ mod tests {
         "[64:ff9b::a9fe:a9fe]:80",
         "[64:ff9b::6464:64c8]:80",
         "[64:ff9b:1:2::a9fe:a9fe]:80",
+        "[64:ff9b:1:a9fe:a9:fe00::]:80",
+        "[64:ff9b:1:2a9:fe:a9fe::]:80",
+        "[64:ff9b:1:2:a9:fea9:fe00::]:80",
         "[2002:a9fe:a9fe::1]:80",
         "168.63.129.16:80",
         "[::ffff:168.63.129.16]:80",

@@ -220,7 +220,13 @@ async fn refill(inner: &Arc<Inner>, run: u64) {
                     }
                     state.lot.add(kept);
                 }
-                _ => pause.fail(Instant::now()),
+                Ok(Err(_)) => pause.fail(Instant::now()),
+                Err(error) => {
+                    if error.is_panic() {
+                        inner.around.emitter.process().count_panic();
+                    }
+                    pause.fail(Instant::now());
+                }
             },
         }
     }

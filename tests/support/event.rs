@@ -141,9 +141,13 @@ impl Events {
         lines.other.clone()
     }
 
-    /// What a panic has left in the log, so far.
+    /// What panics have left in the log of a program that has ended. Somebody else may hold the log open, so there is a limit.
     pub(crate) fn bugs(&self) -> Vec<String> {
-        self.lock().other.iter().filter(|line| line.contains("panicked at")).cloned().collect()
+        let lines = self.lock();
+        let is_read = |lines: &mut Lines| !lines.ended && Arc::strong_count(&self.0) > 1;
+        let read = self.0.more.wait_timeout_while(lines, Duration::from_secs(1), is_read);
+        let (lines, _) = read.unwrap_or_else(PoisonError::into_inner);
+        lines.other.iter().filter(|line| line.contains("panicked at")).cloned().collect()
     }
 
     /// The last lines, for a failure's message.
