@@ -39,12 +39,13 @@ async fn echo() -> SocketAddr {
     address
 }
 
-/// A client from one of eight addresses: more pairs of ports before one has to be used again.
+/// Where clients may come: a route with this listens on every address.
+const EVERYWHERE: &str = "bind: 0.0.0.0";
+
+/// A client of one of eight addresses: more pairs of ports before one has to be used again, and less to look through.
 async fn client(address: SocketAddr, number: u64) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(SocketAddr::from(([127, 0, 0, 1 + (number % 8) as u8], 0))).unwrap();
-    timeout(secs(20), socket.connect(address)).await.expect("connected in time").unwrap()
+    let to = SocketAddr::from(([127, 0, 0, 1 + (number % 8) as u8], address.port()));
+    timeout(secs(20), TcpStream::connect(to)).await.expect("connected in time").unwrap()
 }
 
 async fn ping(stream: &mut TcpStream) {
@@ -117,7 +118,7 @@ fn two_hundred_thousand_connections_leave_nothing_behind() {
     within(secs(400), || {
         let _alone = heavy();
         many(async {
-            let daemon = Setup::route("it", echo().await, "").quiet().start();
+            let daemon = Setup::route("it", echo().await, EVERYWHERE).quiet().start();
             let address = daemon.address("it");
             let use_once = move |number| async move { ping(&mut client(address, number).await).await };
             let base = descriptors(daemon.pid());
@@ -146,7 +147,7 @@ fn connections_that_reset_at_once_leave_nothing_behind() {
     within(secs(200), || {
         let _alone = heavy();
         many(async {
-            let daemon = Setup::route("it", echo().await, "").quiet().start();
+            let daemon = Setup::route("it", echo().await, EVERYWHERE).quiet().start();
             let address = daemon.address("it");
             let base = descriptors(daemon.pid());
             let strike = move |number| async move {
@@ -180,7 +181,7 @@ fn ten_thousand_idle_connections_cost_next_to_nothing() {
         let connections = at_once();
         many(async move {
             let behind = Setup::route("it", "builtin:echo", "").quiet().start();
-            let daemon = Setup::route("it", behind.address("it"), "").quiet().start();
+            let daemon = Setup::route("it", behind.address("it"), EVERYWHERE).quiet().start();
             let (address, pid) = (daemon.address("it"), daemon.pid());
             ping(&mut client(address, 0).await).await;
             let empty = resident(pid);
@@ -270,7 +271,7 @@ fn a_burst_of_ten_thousand_is_served() {
     within(secs(120), || {
         let _alone = heavy();
         many(async {
-            let daemon = Setup::route("it", "builtin:echo", "").quiet().start();
+            let daemon = Setup::route("it", "builtin:echo", EVERYWHERE).quiet().start();
             let address = daemon.address("it");
             let begun = Instant::now();
             let all: Vec<_> = (0..at_once())
@@ -300,7 +301,7 @@ fn five_thousand_that_say_nothing_are_let_go() {
     within(secs(120), || {
         let _alone = heavy();
         many(async {
-            let daemon = Setup::route("it", "builtin:echo", "timeouts: {idle: 2s}").quiet().start();
+            let daemon = Setup::route("it", "builtin:echo", "bind: 0.0.0.0, timeouts: {idle: 2s}").quiet().start();
             let (address, pid) = (daemon.address("it"), daemon.pid());
             let base = descriptors(pid);
             let all: Vec<_> = (0..5_000)
