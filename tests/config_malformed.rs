@@ -287,6 +287,7 @@ fn top_level() {
         "admin: {listen: 127.0.0.1}",
         "admin: [a]",
         "admin: {allowedHosts: a.b}",
+        "admin: {allowedHosts: [a.b, 'a.b:80']}",
         "log: debug",
         "log: {level: verbose}",
         "log: {level: 'a b=info'}",

@@ -301,7 +301,8 @@ fn five_thousand_that_say_nothing_are_let_go() {
     within(secs(120), || {
         let _alone = heavy();
         many(async {
-            let daemon = Setup::route("it", "builtin:echo", "bind: 0.0.0.0, timeouts: {idle: 2s}").quiet().start();
+            let daemon =
+                Setup::route("it", "builtin:echo", "bind: 0.0.0.0, timeouts: {idle: 2s}").quiet().start();
             let (address, pid) = (daemon.address("it"), daemon.pid());
             let base = descriptors(pid);
             let all: Vec<_> = (0..5_000)

@@ -50,6 +50,8 @@ struct Doing {
     since: Instant,
     /// When its last complete request was complete, or else when it came.
     asked: Instant,
+    /// Whether there was one.
+    has_asked: bool,
 }
 
 /// A place that is kept until this is dropped.
@@ -68,7 +70,7 @@ impl Places {
     /// A place for a connection that came now. There always is one: somebody else may have to leave.
     pub(super) fn take(self: &Arc<Self>) -> Seat {
         let now = Instant::now();
-        let doing = Doing { phase: Phase::Idle, since: now, asked: now };
+        let doing = Doing { phase: Phase::Idle, since: now, asked: now, has_asked: false };
         let leave = CancellationToken::new();
         let place = Arc::new(Place { limits: self.limits, now: Mutex::new(doing), leave });
         let mut taken = self.taken();
@@ -125,7 +127,7 @@ impl Place {
     /// A whole request is there.
     pub(super) fn request_complete(&self) {
         let now = Instant::now();
-        *self.doing() = Doing { phase: Phase::Answering, since: now, asked: now };
+        *self.doing() = Doing { phase: Phase::Answering, since: now, asked: now, has_asked: true };
     }
 
     /// The reply to a request is given.
@@ -137,6 +139,12 @@ impl Place {
     /// What it is doing.
     pub(super) fn phase(&self) -> Phase {
         self.doing().phase
+    }
+
+    /// Whether nothing has come of it yet.
+    pub(super) fn has_said_nothing(&self) -> bool {
+        let doing = self.doing();
+        doing.phase == Phase::Idle && !doing.has_asked
     }
 
     /// When it will have taken too long. None: others see to that.

@@ -39,6 +39,11 @@ pub(super) struct Body {
     place: Option<Arc<Place>>,
 }
 
+/// An object on one line, as it is sent.
+pub(super) fn line_of(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok().map(|text| escape_beyond_json(text) + "\n")
+}
+
 impl Reply {
     /// An object, on one line, with a line's end for whoever reads it on a terminal.
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
@@ -47,10 +52,10 @@ impl Reply {
 
     /// The same under another content type.
     pub(super) fn serialized(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Reply {
-        match serde_json::to_string(value) {
-            Ok(text) => Reply::text(status, kind, escape_beyond_json(text) + "\n"),
+        match line_of(value) {
+            Some(text) => Reply::text(status, kind, text),
             // What is made of plain maps, lists and texts can always be written.
-            Err(_) => Reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
+            None => Reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 

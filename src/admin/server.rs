@@ -126,9 +126,15 @@ async fn connection(stream: TcpStream, seat: Seat, answer: Answer, stop: Cancell
     let mut left = std::pin::pin!(place.leave.cancelled());
     let mut stopped = std::pin::pin!(stop.cancelled());
     let mut stopping = false;
+    // Whether at that moment there was nothing to answer: then nobody is to be waited for.
+    let mut quiet = false;
     let end = poll_fn(|cx| {
         if !stopping && stopped.as_mut().poll(cx).is_ready() {
             stopping = true;
+            quiet = matches!(place.phase(), Phase::Idle | Phase::Head);
+            if place.phase() == Phase::Head || place.has_said_nothing() {
+                return Poll::Ready(End::Left);
+            }
             Pin::new(&mut http).graceful_shutdown();
         }
         match http.poll_without_shutdown(cx) {
@@ -162,7 +168,7 @@ async fn connection(stream: TcpStream, seat: Seat, answer: Answer, stop: Cancell
         if let Some(problem) = problem {
             wire.last_words(&problem.into_bytes()).await;
         }
-        if !matches!(end, End::Left) {
+        if !quiet && !matches!(end, End::Left) {
             wire.close().await;
         }
     };

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -85,6 +86,7 @@ struct Running {
     counts: Arc<Counts>,
     stop: CancellationToken,
     _ends: DropGuard,
+    over: JoinHandle<()>,
 }
 
 /// So short that a test need not wait for it long.
@@ -107,8 +109,8 @@ async fn start(change: impl FnOnce(&mut Limits)) -> Running {
         panicked: |_| {},
     };
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve(listener, limits, api.into_answer(), stop.clone()));
-    Running { address, counts, _ends: stop.clone().drop_guard(), stop }
+    let over = tokio::spawn(server::serve(listener, limits, api.into_answer(), stop.clone()));
+    Running { address, counts, _ends: stop.clone().drop_guard(), stop, over }
 }
 
 impl Running {
@@ -422,4 +424,19 @@ async fn at_the_end_replies_under_way_are_finished_and_nobody_is_waited_for() {
     assert_eq!(rest(&mut stuck).await, "");
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn at_the_end_nobody_who_has_asked_nothing_is_waited_for() {
+    let server = start(|limits| limits.stop = Duration::from_secs(20)).await;
+    let _silent = server.connect().await;
+    let mut half = server.connect().await;
+    half.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    let mut idle = server.connect().await;
+    idle.write_all(GET.as_bytes()).await.unwrap();
+    reply(&mut idle).await;
+    server.send(LAST).await;
+    server.stop.cancel();
+    // None of them ends its side.
+    timeout(Duration::from_secs(5), server.over).await.expect("it has ended").unwrap();
 }

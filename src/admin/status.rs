@@ -1,12 +1,15 @@
 //! How the daemon is: for people, probes and scrapers.
 
+use std::sync::LazyLock;
+
+use hyper::body::Bytes;
 use hyper::{StatusCode, header};
 
 use super::State;
 use super::call::Call;
 use super::metrics::{self, View};
 use super::problem::Problem;
-use super::reply::Reply;
+use super::reply::{Reply, line_of};
 use super::views::StatusView;
 use super::{Format, openapi};
 use crate::observe::build;
@@ -54,7 +57,12 @@ pub(super) async fn metrics(call: Call<State>) -> Outcome {
 
 /// `GET /openapi.json`
 pub(super) async fn describe(_: Call<State>) -> Outcome {
-    Ok(Reply::json(StatusCode::OK, &openapi::document(super::endpoints::ENDPOINTS)))
+    // It is large, and the same for ever: whoever asks again must not cost others their turn.
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
+        let document = openapi::document(super::endpoints::ENDPOINTS);
+        line_of(&document).unwrap_or_default().into()
+    });
+    Ok(Reply::text(StatusCode::OK, "application/json", TEXT.clone()))
 }
 
 fn with_view<T>(state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {

@@ -41,8 +41,12 @@ pub struct AdminFull {
     pub token_file: Field<String>,
     /// Further names allowed in the Host header.
     #[serde(skip_serializing_if = "Field::is_absent")]
-    pub allowed_hosts: Field<Vec<String>>,
+    pub allowed_hosts: Field<Vec<HostName>>,
 }
+
+/// A name that a `Host` may say: letters, digits, `-`, `_` and dots, without a port.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostName(String);
 
 impl AdminSpec {
     /// The address nobody asked for by name.
@@ -61,7 +65,7 @@ impl AdminSpec {
                 token_file: token_file
                     .as_ref()
                     .map_or(Field::Absent, |path| path.to_string_lossy().into_owned().into()),
-                allowed_hosts: allowed_hosts.clone().into(),
+                allowed_hosts: allowed_hosts.iter().cloned().map(HostName).collect::<Vec<_>>().into(),
             })),
         }
     }
@@ -76,7 +80,13 @@ impl AdminSpec {
             AdminSpec::Full(full) => Admin::On {
                 listen: full.listen.get().map_or(AdminSpec::DEFAULT, |listen| listen.0),
                 token_file: full.token_file.get().map(PathBuf::from),
-                allowed_hosts: full.allowed_hosts.get().cloned().unwrap_or_default(),
+                allowed_hosts: full
+                    .allowed_hosts
+                    .get()
+                    .into_iter()
+                    .flatten()
+                    .map(|host| host.0.clone())
+                    .collect(),
             },
         }
     }
@@ -194,6 +204,47 @@ impl Visitor<'_> for ListenVisitor {
                 Err(E::custom("is not an address with a port\nwrite 127.0.0.1:8474 or [::1]:8474, or off"))
             }
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HostName, D::Error> {
+        deserializer.deserialize_str(HostNameVisitor)
+    }
+}
+
+struct HostNameVisitor;
+
+impl Visitor<'_> for HostNameVisitor {
+    type Value = HostName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a host")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<HostName, E> {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if !text.is_empty() && text.bytes().all(fine) {
+            Ok(HostName(text.to_owned()))
+        } else {
+            Err(E::custom(
+                "is no name of a host\nwrite chaos.internal, without a port; localhost and addresses always do",
+            ))
+        }
+    }
+}
+
+impl JsonSchema for HostName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HostName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A name that a Host header may say, without a port.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9._-]+$",
+        })
     }
 }
 

@@ -324,7 +324,7 @@ fn route() -> impl Strategy<Value = RouteConfig> {
 }
 
 fn admin() -> impl Strategy<Value = Admin> {
-    let on = ("\\PC{0,9}", vec("[a-z.\"]{0,9}", 0..3), any::<IpAddr>(), any::<bool>());
+    let on = ("\\PC{0,9}", vec("[a-z.]{1,9}", 0..3), any::<IpAddr>(), any::<bool>());
     prop_oneof![
         Just(Admin::Off),
         Just(Admin::Default),
