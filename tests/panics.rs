@@ -157,13 +157,13 @@ impl Few {
     fn descriptors(more: u64) -> Few {
         let before = getrlimit(Resource::Nofile);
         let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(next + more), ..before.clone() }).unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(next + more), ..before }).unwrap();
         Few(before)
     }
 }
 
 impl Drop for Few {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.0.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.0).unwrap();
     }
 }
