@@ -1,9 +1,10 @@
 //! One direction: bytes, then the ending, from one transport to the other.
 //!
 //! A pump has three gears. Bytes that no fault can touch are moved through a borrowed pipe when they come in bulk, and
-//! otherwise read into a borrowed buffer and written on; with faults they go through a [`Chain`](crate::fault::chain::Chain), which says what may be
-//! written when (`shaped`). In each gear a pump owns the bytes it has taken and not yet written, so that the gear can
-//! change at any byte. It never decides how the connection ends: it reports what it has passed on, and the relay decides.
+//! otherwise read into a borrowed buffer and written on; with faults they go through a
+//! [`Chain`](crate::fault::chain::Chain), which says what may be written when (`shaped`). In each gear a pump owns the bytes
+//! it has taken and not yet written, so that the gear can change at any byte. It never decides how the connection ends: it
+//! reports what it has passed on, and the relay decides.
 
 mod shaped;
 
