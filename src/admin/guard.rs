@@ -10,6 +10,7 @@ use hyper::{StatusCode, Uri};
 
 use super::problem::{Problem, tokenless, unauthorized};
 use super::token::Token;
+use crate::config::HostName;
 
 /// Paths for probes and scrapers, who know no token and no name.
 pub(super) const OPEN: &[&str] = &["/livez", "/readyz", "/metrics"];
@@ -122,9 +123,7 @@ fn read_host(text: &str) -> Option<Host<'_>> {
     if let Some(port) = port {
         read_port(port)?;
     }
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    (!name.is_empty() && name.bytes().all(fine))
-        .then(|| Host { name, literal: name.parse::<Ipv4Addr>().is_ok() })
+    HostName::is_one(name).then(|| Host { name, literal: name.parse::<Ipv4Addr>().is_ok() })
 }
 
 fn read_port(text: &str) -> Option<u16> {

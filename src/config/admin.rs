@@ -48,6 +48,14 @@ pub struct AdminFull {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HostName(String);
 
+impl HostName {
+    /// Whether a text is one.
+    pub fn is_one(text: &str) -> bool {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        !text.is_empty() && text.bytes().all(fine)
+    }
+}
+
 impl AdminSpec {
     /// The address nobody asked for by name.
     pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8474);
@@ -223,8 +231,7 @@ impl Visitor<'_> for HostNameVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<HostName, E> {
-        let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if !text.is_empty() && text.bytes().all(fine) {
+        if HostName::is_one(text) {
             Ok(HostName(text.to_owned()))
         } else {
             Err(E::custom(

@@ -41,7 +41,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-pub use admin::{AdminFull, AdminSpec, Listen};
+pub use admin::{AdminFull, AdminSpec, HostName, Listen};
 pub use body::BodyError;
 pub use diff::{Change, changes};
 pub(crate) use document::scenario_key;

@@ -20,16 +20,12 @@ pub(super) async fn reload(shared: &Arc<Shared>, by: By) -> Result<Applied, Cont
     if origin.path.as_os_str() == "-" {
         return Err(ControlError::NoFile("standard input cannot be read again"));
     }
-    let read = tokio::task::spawn_blocking(move || origin.read()).await;
+    let emitter = shared.common.emitter.clone();
+    let read = tokio::task::spawn_blocking(move || emitter.survive(|| origin.read())).await;
     let file = match read {
-        Ok(Ok(config)) => config,
-        Ok(Err(refused)) => return Err(ControlError::File(Arc::new(refused))),
-        Err(error) => {
-            if error.is_panic() {
-                shared.common.emitter.process().count_panic();
-            }
-            return Err(ControlError::Broken);
-        }
+        Ok(Some(Ok(config))) => config,
+        Ok(Some(Err(refused))) => return Err(ControlError::File(Arc::new(refused))),
+        Ok(None) | Err(_) => return Err(ControlError::Broken),
     };
     let mut state = shared.state.lock().await;
     let old = shared.config(&state);

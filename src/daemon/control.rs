@@ -6,8 +6,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::task::JoinError;
-
 use super::change::{as_it_runs, check, put, reload, texts};
 use super::permit::{as_it_may_be, demand, is_remote};
 use super::shared::Shared;
@@ -143,17 +141,16 @@ impl Control {
             let applied = put(&shared, &mut state, &old, new, by, live).await?;
             Ok((value, applied))
         };
-        self.carried_out(tokio::spawn(work).await)
+        self.carry_out(work).await
     }
 
-    /// What came of a change. Only a bug in this program breaks one off.
-    fn carried_out<T, E: From<ControlError>>(&self, work: Result<Result<T, E>, JoinError>) -> Result<T, E> {
-        work.unwrap_or_else(|error| {
-            if error.is_panic() {
-                self.emitter().process().count_panic();
-            }
-            Err(ControlError::Broken.into())
-        })
+    /// Carries a change out to its end, whoever waits for it. Only a bug in this program breaks one off.
+    async fn carry_out<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<ControlError> + Send + 'static,
+    {
+        self.emitter().spawn(work).await.unwrap_or_else(|_| Err(ControlError::Broken.into()))
     }
 
     /// What putting this configuration in force through the control API would change.
@@ -181,7 +178,7 @@ impl Control {
             }
             applied
         };
-        self.carried_out(tokio::spawn(work).await)
+        self.carry_out(work).await
     }
 
     /// Goes back to the file as it was last read; what has expired begins anew.
@@ -195,7 +192,7 @@ impl Control {
             let applied = put(&shared, &mut state, &old, file, by, Live::Drain).await?;
             Ok(Applied { undone: texts(&undone), ..applied })
         };
-        self.carried_out(tokio::spawn(work).await)
+        self.carry_out(work).await
     }
 
     /// Opens a closed route.

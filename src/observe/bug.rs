@@ -23,11 +23,16 @@ impl Emitter {
     where
         F: Future<Output: Send> + Send + 'static,
     {
+        tokio::spawn(self.watched(task))
+    }
+
+    /// The same for what somebody else spawns.
+    pub fn watched<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
         let witness = Witness(self.clone());
-        tokio::spawn(async move {
+        async move {
             let _witness = witness;
             task.await
-        })
+        }
     }
 
     /// Does what must not take its caller along; nothing comes of it if a bug ended it, and that is counted.

@@ -197,14 +197,15 @@ async fn refill(inner: &Arc<Inner>, run: u64) {
                     break;
                 };
                 let inner = inner.clone();
-                dials.spawn(async move {
+                let emitter = inner.around.emitter.clone();
+                dials.spawn(emitter.watched(async move {
                     let until = Instant::now() + PATIENCE;
                     let stream = inner.around.dialer.connect(&inner.address, until).await?;
                     if let Some(keepalive) = &inner.around.keepalive {
                         keepalive.apply(&stream);
                     }
                     Ok::<_, super::DialError>(Kept::new(stream, leave))
-                });
+                }));
             }
         }
         let wake = pause.until.filter(|until| *until > now).map_or(next_look, |until| until.min(next_look));
@@ -220,13 +221,7 @@ async fn refill(inner: &Arc<Inner>, run: u64) {
                     }
                     state.lot.add(kept);
                 }
-                Ok(Err(_)) => pause.fail(Instant::now()),
-                Err(error) => {
-                    if error.is_panic() {
-                        inner.around.emitter.process().count_panic();
-                    }
-                    pause.fail(Instant::now());
-                }
+                _ => pause.fail(Instant::now()),
             },
         }
     }

@@ -83,10 +83,10 @@ impl Toxiproxy {
 
         let state = self.state.clone();
         // In a task of its own: a client that goes away leaves nothing half done.
-        let answered = tokio::spawn(async move { asked.answer(&head.method, &state, &body).await });
+        let emitter = state.control.emitter().clone();
+        let answered = emitter.spawn(async move { asked.answer(&head.method, &state, &body).await });
         Ok(answered.await.unwrap_or_else(|error| {
             let why = if error.is_panic() {
-                self.state.control.emitter().process().count_panic();
                 "a bug in this program; please report it"
             } else {
                 "the daemon is ending"
